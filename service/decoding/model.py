@@ -1,0 +1,63 @@
+"""What the search asks of a model. The runtime satisfies it without knowing the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.int64]
+LogProbs = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """One decoder step over all live rows. A row is one hypothesis in the making.
+
+    Rows of the same sentence are adjacent. Row i continues row parents[i] of the step before;
+    rows of the step before that nobody continues are gone.
+    """
+
+    last_ids: Ids
+    """(rows,) the token each row ended with."""
+    positions: Ids
+    """(rows,) how many tokens each row has before this one; 0 at its first step."""
+    parents: Ids
+    """(rows,) row of the step before; at the first step, the sentence."""
+    sentences: Ids
+    """(rows,) which sentence of the batch each row translates, ascending."""
+    biased: Ids
+    """(biases, 2) row and token of every log-odds that is changed before normalisation."""
+    biases: LogProbs
+    """(biases,) what is added there; -inf forbids the token."""
+    candidates: int
+    """How many continuations to return for each row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The best continuations of every row, best first."""
+
+    log_probs: LogProbs
+    """(rows, candidates)"""
+    ids: Ids
+    """(rows, candidates)"""
+
+
+class Decoding(Protocol):
+    """A batch of sentences being decoded. Used by one thread."""
+
+    def step(self, step: StepInput) -> Candidates:
+        """Advance the rows by one token."""
+
+    def keep(self, sentences: Ids) -> None:
+        """Forget all sentences but these; they are renumbered 0, 1, … in this order."""
+
+
+class Seq2SeqModel(Protocol):
+    """A trained encoder-decoder."""
+
+    def encode(self, source_ids: list[tuple[int, ...]]) -> Decoding:
+        """Encode a batch of sentences of any lengths."""

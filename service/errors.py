@@ -1,0 +1,96 @@
+"""Every error the service raises on purpose.
+
+ServiceError                       a request that fails; service.api.status gives each its HTTP status
+├── InvalidRequest                 the request is malformed; the message says what would be right
+│   ├── UnsupportedLanguage        no model here translates this pair
+│   └── RequestTooLarge            more text or more items than one request may hold
+├── BodyTooLarge                   more bytes than the door lets in
+├── Overloaded                     too much accepted work is waiting; come back later
+│   └── ShuttingDown               the service is draining and accepts nothing new
+├── DeadlineExceeded               the answer would have come too late
+├── ClientClosedRequest            the client left before its answer was ready
+└── ModelFailure                   the model could not translate; nothing the client can mend
+
+StartupError                       the service refuses to start; never seen over HTTP
+├── InvalidSettings                a setting is unknown or out of bounds
+├── InvalidPackage                 the model directory breaks its contract
+│   ├── UnsupportedFormat          a manifest of a format this version does not read
+│   ├── MissingFile                a file that the manifest names is not there
+│   └── CorruptFile                a file is not the one the manifest describes
+└── ProviderUnavailable            the execution provider that was asked for cannot run here
+"""
+
+
+class ServiceError(Exception):
+    """A request that fails. The message is shown to the client and holds none of its text."""
+
+
+class InvalidRequest(ServiceError):
+    """The request is malformed; the message says what would be right."""
+
+
+class UnsupportedLanguage(InvalidRequest):
+    """No model here translates this pair of languages."""
+
+
+class RequestTooLarge(InvalidRequest):
+    """The request holds more characters or items than one request may."""
+
+
+class BodyTooLarge(ServiceError):
+    """The body has more bytes than the door lets in."""
+
+
+class Overloaded(ServiceError):
+    """Too much accepted work is waiting.
+
+    retry_after_seconds: when it is worth trying again.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ShuttingDown(Overloaded):
+    """The service is draining and accepts nothing new."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The answer would have come after the request's deadline."""
+
+
+class ClientClosedRequest(ServiceError):
+    """The client left before its answer was ready. Nobody reads this error but the access log."""
+
+
+class ModelFailure(ServiceError):
+    """The model could not translate; nothing the client can mend."""
+
+
+class StartupError(Exception):
+    """The service refuses to start. The message says what would be right."""
+
+
+class InvalidSettings(StartupError):
+    """A setting is unknown or out of bounds."""
+
+
+class InvalidPackage(StartupError):
+    """The model directory breaks its contract."""
+
+
+class UnsupportedFormat(InvalidPackage):
+    """The manifest has a format number that this version does not read."""
+
+
+class MissingFile(InvalidPackage):
+    """A file that the manifest names is not in the directory."""
+
+
+class CorruptFile(InvalidPackage):
+    """A file is not the one that the manifest describes."""
+
+
+class ProviderUnavailable(StartupError):
+    """The execution provider that was asked for cannot run on this machine."""

@@ -1,0 +1,39 @@
+"""One sentence on its way through the engine."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from service.domain import DecodingOptions, Hypothesis
+from service.errors import ServiceError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One sentence; its future belongs to the request that waits for it.
+
+    Whoever waits may leave at any time by cancelling the future.
+    """
+
+    source_ids: tuple[int, ...]
+    options: DecodingOptions
+    deadline: float
+    """Monotonic seconds."""
+    result: Future[tuple[Hypothesis, ...]] = field(default_factory=Future)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for the result any more."""
+        return self.result.cancelled()
+
+    def finish(self, hypotheses: tuple[Hypothesis, ...]) -> None:
+        """Deliver the result, best hypothesis first."""
+        with suppress(InvalidStateError):  # the client left while we were decoding
+            self.result.set_result(hypotheses)
+
+    def fail(self, error: ServiceError) -> None:
+        """Deliver the reason why there is no result."""
+        with suppress(InvalidStateError):
+            self.result.set_exception(error)

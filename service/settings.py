@@ -1,0 +1,177 @@
+"""Every setting, once. The only reader of the environment.
+
+A setting GROUP.NAME is read from the environment variable SEQ2SEQ_GROUP__NAME.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.domain import DecodingOptions
+from service.errors import InvalidSettings
+
+PREFIX = "SEQ2SEQ_"
+Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerSettings(_Group):
+    """The door."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="One JSON object a line, or lines for people."
+    )
+    drain_timeout_seconds: Seconds = Field(
+        default=30.0, description="How long SIGTERM waits for accepted requests to finish."
+    )
+
+
+class ModelSettings(_Group):
+    """What is served."""
+
+    directory: Path = Field(default=Path("models/fr-en"), description="The model directory.")
+    variant: str | None = Field(
+        default=None, description="Variant to serve; by default the fastest one for the device."
+    )
+
+
+class RuntimeSettings(_Group):
+    """Where the graphs run."""
+
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="cuda refuses to start where no GPU can be used."
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        description="Threads for the model on CPU; 0 takes the CPUs this process may use "
+        "(affinity and cgroup quota).",
+    )
+    device_id: int = Field(default=0, ge=0, description="Which GPU.")
+    gpu_memory_limit_mb: Positive | None = Field(
+        default=None,
+        description="Most GPU memory that ONNX Runtime may take; unlimited by default.",
+    )
+
+
+class SchedulingSettings(_Group):
+    """How requests share the model."""
+
+    max_batch_tokens: Positive = Field(
+        default=4096, description="Most padded source tokens in a batch: sentences × longest one."
+    )
+    max_batch_rows: Positive = Field(
+        default=256, description="Most rows in a batch: the beam sizes of its sentences, added up."
+    )
+    max_waiting_items: Positive = Field(
+        default=512, description="Most texts accepted and not yet answered; beyond it 503."
+    )
+    max_waiting_characters: Positive = Field(
+        default=200_000, description="Most characters accepted and not yet answered; beyond it 503."
+    )
+    deadline_seconds: Seconds = Field(
+        default=30.0, description="How long a request may take; after it 504."
+    )
+
+
+class LimitSettings(_Group):
+    """What one request may hold."""
+
+    max_body_bytes: Positive = Field(default=1_048_576, description="Largest body; beyond it 413.")
+    max_items: Positive = Field(default=128, description="Most texts in one request.")
+    max_characters: Positive = Field(
+        default=50_000, description="Most characters in one request, all texts together."
+    )
+    max_beam_size: Positive = Field(
+        default=16, description="Largest beam_size a request may ask for."
+    )
+
+
+class DecodingSettings(_Group):
+    """Options of requests that do not say."""
+
+    beam_size: Positive = Field(
+        default=4, description="Default beam_size; 1 is greedy and fastest."
+    )
+    length_penalty: float = Field(default=1.0, description="Default length_penalty.")
+    max_decoding_length: Positive = Field(
+        default=256, description="Default and largest max_decoding_length."
+    )
+
+    def options(self) -> DecodingOptions:
+        """The default options."""
+        return DecodingOptions(
+            beam_size=self.beam_size,
+            length_penalty=self.length_penalty,
+            max_decoding_length=self.max_decoding_length,
+        )
+
+
+class Settings(BaseSettings):
+    """All groups. Build it with load(), which also refuses unknown names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    server: ServerSettings = ServerSettings()
+    model: ModelSettings = ModelSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+    scheduling: SchedulingSettings = SchedulingSettings()
+    limits: LimitSettings = LimitSettings()
+    decoding: DecodingSettings = DecodingSettings()
+
+
+def load() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        InvalidSettings: a value is out of bounds, or a SEQ2SEQ_ variable names no setting.
+    """
+    _refuse_unknown_names()
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidSettings(_faults(error)) from error
+
+
+def names() -> dict[str, str]:
+    """Environment name → description, of every setting."""
+    return {
+        f"{PREFIX}{group.upper()}__{name.upper()}": field.description or ""
+        for group, group_field in Settings.model_fields.items()
+        for name, field in type(group_field.default).model_fields.items()
+    }
+
+
+def _refuse_unknown_names() -> None:
+    # pydantic-settings ignores a misspelt variable of the top level.
+    known = names()
+    unknown = sorted(
+        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
+    if unknown:
+        raise InvalidSettings(f"Unknown settings: {', '.join(unknown)}. Known: {', '.join(known)}.")
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(
+        f"{PREFIX}{'__'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+        for fault in error.errors()
+    )
