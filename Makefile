@@ -1,0 +1,91 @@
+# Needs Python 3.11 or newer (with venv) and make; every target installs what it lacks, once.
+
+PYTHON ?= python3
+HOST = 127.0.0.1
+PORT = 8080
+ARGS =
+
+VENV = .venv
+RUN = $(VENV)/bin/python -m
+PIP_INSTALL = pip install --quiet --disable-pip-version-check
+UV = uv==0.13.9
+
+.PHONY: help
+help: ## Say what there is (the default).
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, bench)"
+
+.PHONY: serve
+serve: $(VENV)/cpu.installed ## Serve models/fr-en on the CPU. HOST, PORT.
+	@exec env SEQ2SEQ_SERVER__HOST=$(HOST) SEQ2SEQ_SERVER__PORT=$(PORT) $(RUN) service
+
+.PHONY: test
+test: $(VENV)/dev.installed ## Run the tests. ARGS, e.g. ARGS='-k health'.
+	$(RUN) pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/dev.installed ## Check format, style, types and imports.
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: check
+check: lint test ## All that CI checks: lint, then test.
+
+.PHONY: export
+export: $(VENV)/export.installed ## Convert a checkpoint to a model directory. SOURCE, DESTINATION.
+	@test -n '$(SOURCE)' -a -n '$(DESTINATION)' || \
+		{ echo 'Usage: make export SOURCE=checkpoint DESTINATION=models/NAME' >&2; exit 2; }
+	$(RUN) model_export convert '$(SOURCE)' '$(DESTINATION)'
+
+.PHONY: bench
+bench: $(VENV)/dev.installed ## Measure. ARGS.
+	$(RUN) benchmarks $(ARGS)
+
+.PHONY: containers
+containers: build/containers/tools.installed ## Check docker/ and docker-compose.yml with linters.
+	@docker/check build/containers/bin
+
+# Pins stay as they are unless pyproject.toml rules them out; UPGRADE=1 takes the newest.
+# Each file is locked within the one before it, so that what is tested is what is served.
+COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --no-emit-index-url --annotation-style line \
+	--custom-compile-command 'make lock' --overrides requirements/left-out.txt \
+	$(if $(UPGRADE),--upgrade)
+
+.PHONY: lock
+lock: build/lock/tools.installed ## Pin the dependencies of pyproject.toml in requirements/.
+	@$(COMPILE) --extra cpu -o requirements/cpu.txt pyproject.toml
+	@$(COMPILE) --extra gpu -c requirements/cpu.txt -o requirements/gpu.txt pyproject.toml
+	@$(COMPILE) --extra cpu --extra export -c requirements/cpu.txt -o requirements/export.txt \
+		pyproject.toml
+	@$(COMPILE) --extra dev -c requirements/export.txt -o requirements/dev.txt pyproject.toml
+
+.PHONY: clean
+clean: ## Remove all that make installed and the tools' caches.
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment, in which each set adds to the one before: cpu, export, dev.
+# --no-deps: the locks are complete but for what requirements/left-out.txt leaves out.
+$(VENV)/%.installed: requirements/%.txt $(VENV)/bin/python
+	@echo 'Installing $< into $(VENV)'
+	@$(RUN) $(PIP_INSTALL) --no-deps --require-hashes -r $<
+	@touch $@
+
+build/lock/tools.installed: build/lock/bin/python Makefile
+	@$< -m $(PIP_INSTALL) $(UV)
+	@touch $@
+
+build/containers/tools.installed: docker/check-requirements.txt build/containers/bin/python
+	@echo 'Installing $< into build/containers'
+	@build/containers/bin/python -m $(PIP_INSTALL) -r $<
+	@touch $@
+
+$(VENV)/bin/python build/lock/bin/python build/containers/bin/python: %/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo '$(PYTHON) lacks venv: install it (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $*
