@@ -1,0 +1,1 @@
+"""The offline exporter: a trained checkpoint in, a model directory out."""

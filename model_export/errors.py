@@ -1,0 +1,34 @@
+"""Every error the exporter raises on purpose.
+
+ExportError
+├── UnsupportedCheckpoint      the source can't be converted; the message lists every reason
+├── DestinationExists          the destination is there already and is not replaced unasked
+└── VerificationFailed         what was written does not compute what the source computes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ExportError(Exception):
+    """A conversion that can't be done. The message says what would be right."""
+
+
+class UnsupportedCheckpoint(ExportError):
+    """The source can't be converted.
+
+    problems: every reason found, one sentence each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(f"- {problem}" for problem in self.problems))
+
+
+class DestinationExists(ExportError):
+    """The destination is there already and is not replaced unasked."""
+
+
+class VerificationFailed(ExportError):
+    """What was written does not compute what the source computes."""

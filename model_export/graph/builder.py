@@ -1,0 +1,82 @@
+"""A few verbs over onnx.helper: constants, operators, inputs and outputs by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+CONTRIB = "com.microsoft"
+OPSET = 21
+"""ai.onnx operator set of every graph; ONNX Runtime 1.31 has kernels for all operators used."""
+IR_VERSION = 10
+
+FLOAT = TensorProto.FLOAT
+INT32 = TensorProto.INT32
+INT64 = TensorProto.INT64
+
+Shape = Sequence[int | str]
+
+
+class GraphBuilder:
+    """Collects nodes in the order in which they run. A value is named by a string."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._nodes: list[NodeProto] = []
+        self._constants: list[TensorProto] = []
+        self._named: dict[int, tuple[npt.NDArray[Any], str]] = {}
+        self._inputs: list[ValueInfoProto] = []
+        self._outputs: list[ValueInfoProto] = []
+        self._count = 0
+
+    def input(self, name: str, dtype: int, shape: Shape) -> str:
+        """Declare an input of the graph."""
+        self._inputs.append(helper.make_tensor_value_info(name, dtype, shape))
+        return name
+
+    def output(self, name: str, value: str, dtype: int, shape: Shape) -> None:
+        """Declare that this value leaves the graph under this name."""
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._outputs.append(helper.make_tensor_value_info(name, dtype, shape))
+
+    def constant(self, array: npt.NDArray[Any]) -> str:
+        """A constant; the same array object is stored once."""
+        if id(array) not in self._named:
+            name = self._fresh("constant")
+            self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+            self._named[id(array)] = (array, name)  # holding the array keeps its id unique
+        return self._named[id(array)][1]
+
+    def integers(self, *values: int) -> str:
+        """A constant int64 vector."""
+        return self.constant(np.array(values, np.int64))
+
+    def op(self, op_type: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Append an operator with one output. An empty input name leaves that input out."""
+        return self.ops(op_type, *inputs, outputs=1, domain=domain, **attributes)[0]
+
+    def ops(
+        self, op_type: str, *inputs: str, outputs: int, domain: str = "", **attributes: Any
+    ) -> list[str]:
+        """Append an operator with several outputs."""
+        names = [self._fresh(op_type) for _ in range(outputs)]
+        self._nodes.append(
+            helper.make_node(op_type, list(inputs), names, domain=domain, **attributes)
+        )
+        return names
+
+    def model(self) -> ModelProto:
+        """The finished model."""
+        graph = helper.make_graph(
+            self._nodes, self._name, self._inputs, self._outputs, self._constants
+        )
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+
+    def _fresh(self, op_type: str) -> str:
+        self._count += 1
+        return f"{op_type}_{self._count}"

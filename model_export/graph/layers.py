@@ -1,0 +1,109 @@
+"""The layers that graphs are made of. Shapes: d = d_model, h = heads.
+
+com.microsoft::MultiHeadAttention takes keys and values as [batch, length, d], or as
+[batch, h, length, d / h] when they are computed beforehand.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model_export.graph.builder import CONTRIB, GraphBuilder
+from model_export.graph.precision import Precision
+from model_export.spec import Attention, Embedding, FeedForward, LayerNorm, Linear
+
+
+def product(graph: GraphBuilder, precision: Precision, x: str, linear: Linear) -> str:
+    """x @ weight + bias."""
+    return precision.product(graph, precision.prepare(graph, x), linear)
+
+
+def products(
+    graph: GraphBuilder, precision: Precision, x: str, linears: tuple[Linear, ...]
+) -> list[str]:
+    """Several products of the same x, computed as one wide product."""
+    wide = product(graph, precision, x, beside(linears))
+    widths = graph.integers(*(linear.bias.size for linear in linears))
+    return graph.ops("Split", wide, widths, outputs=len(linears), axis=-1)
+
+
+def beside(linears: tuple[Linear, ...]) -> Linear:
+    """One Linear whose outputs are those of all of these, one after the other."""
+    return Linear(
+        weight=np.concatenate([linear.weight for linear in linears], axis=1),
+        bias=np.concatenate([linear.bias for linear in linears]),
+    )
+
+
+def embed(
+    graph: GraphBuilder, precision: Precision, embedding: Embedding, ids: str, positions: str
+) -> str:
+    """Token embeddings plus those of their positions: [..., d]."""
+    scaled = embedding.table * np.float32(embedding.scale)
+    return graph.op("Add", precision.rows(graph, scaled, ids), positions)
+
+
+def attend(graph: GraphBuilder, attention: Attention, *inputs: str) -> str:
+    """softmax(query @ keyᵀ / sqrt(d / h)) @ value, without the projections.
+
+    inputs: query, key, value, then optionally bias, key lengths.
+    """
+    return graph.op("MultiHeadAttention", *inputs, domain=CONTRIB, num_heads=attention.heads)
+
+
+def attend_cached(
+    graph: GraphBuilder, attention: Attention, projected: list[str], past: tuple[str, str]
+) -> tuple[str, str, str]:
+    """Attention to the past and to itself.
+
+    projected: query, key and value, [rows, 1, d]; past: keys and values, [rows, h, steps, d / h].
+    Returns the attended values, [rows, 1, d], and keys and values one step longer.
+    """
+    output, keys, values = graph.ops(
+        "MultiHeadAttention",
+        *projected,
+        "",
+        "",
+        "",
+        *past,
+        outputs=3,
+        domain=CONTRIB,
+        num_heads=attention.heads,
+    )
+    return output, keys, values
+
+
+def split_heads(graph: GraphBuilder, x: str, heads: int, width: int) -> str:
+    """[batch, length, d] → [batch, h, length, d / h]."""
+    shape = graph.integers(0, 0, heads, width // heads)
+    return graph.op("Transpose", graph.op("Reshape", x, shape), perm=[0, 2, 1, 3])
+
+
+def feed_forward(graph: GraphBuilder, precision: Precision, x: str, weights: FeedForward) -> str:
+    """outer(activation(inner(x)))."""
+    inner = product(graph, precision, x, weights.inner)
+    return product(graph, precision, _activation(graph, inner, weights.activation), weights.outer)
+
+
+def add_and_norm(graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
+    """LayerNorm(x + residual)."""
+    return graph.op(
+        "LayerNormalization",
+        graph.op("Add", x, residual),
+        graph.constant(norm.scale),
+        graph.constant(norm.bias),
+        axis=-1,
+        epsilon=norm.epsilon,
+    )
+
+
+def _activation(graph: GraphBuilder, x: str, name: str) -> str:
+    match name:
+        case "relu":
+            return graph.op("Relu", x)
+        case "gelu":
+            return graph.op("Gelu", x)
+        case "swish":  # x * sigmoid(alpha * x) with alpha 1
+            return graph.op("QuickGelu", x, domain=CONTRIB, alpha=1.0)
+        case _:
+            raise ValueError(f"no layer for the activation {name!r}")

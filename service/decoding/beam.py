@@ -1,0 +1,133 @@
+"""Beam search for one sentence, with the semantics of CTranslate2's BeamSearch and GreedySearch.
+
+At each step the best 2 * beam_size continuations of all hypotheses are looked at in order. The
+first beam_size of them go on, except those that end: they are set aside as finished, and the best
+of the second half that does not end goes on in their place, so that beam_size hypotheses are
+always alive. A sentence is done when beam_size hypotheses have finished; with length_penalty 0,
+when the best continuation has finished and num_hypotheses have; at max_decoding_length in any
+case. With beam_size 1 this is greedy search.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from service.decoding.model import Ids, LogProbs
+from service.domain import DecodingOptions, FinishReason, Hypothesis
+
+
+class _Continuation(NamedTuple):
+    parent: int
+    """Place of the hypothesis that it continues."""
+    token: int
+    total: float
+    """Sum of its log-probabilities."""
+
+
+class Beam:
+    """The hypotheses of one sentence. Place i is the i-th live hypothesis, best first."""
+
+    def __init__(self, options: DecodingOptions, end: int) -> None:
+        self._options = options
+        self._end = end
+        self._step = 0
+        self._totals = np.zeros(1, np.float32)  # (live,)
+        self._tokens: list[tuple[int, ...]] = [()]  # of each live hypothesis
+        self._parents: list[int] = [0]
+        self._finished: list[Hypothesis] = []
+        self._best_finished = False
+        self.done = False
+
+    @property
+    def size(self) -> int:
+        """Live hypotheses."""
+        return len(self._tokens)
+
+    @property
+    def step(self) -> int:
+        """Tokens that every live hypothesis has."""
+        return self._step
+
+    @property
+    def parents(self) -> list[int]:
+        """Place, in the step before, of the hypothesis that each live one continues."""
+        return self._parents
+
+    @property
+    def candidates(self) -> int:
+        """How many continuations of each hypothesis advance() needs to see."""
+        # A greedy search ends with its first finished hypothesis, so it never needs a substitute.
+        return 1 if self._options.beam_size == 1 else 2 * self._options.beam_size
+
+    @property
+    def may_end(self) -> bool:
+        """Whether min_decoding_length allows the end token now."""
+        return self._step >= self._options.min_decoding_length
+
+    def last_tokens(self, start: int) -> list[int]:
+        """The token that each live hypothesis ended with, start at the first step."""
+        return [tokens[-1] if tokens else start for tokens in self._tokens]
+
+    def advance(self, log_probs: LogProbs, ids: Ids) -> None:
+        """Take a step.
+
+        log_probs, ids: (size, at least candidates) best continuations of each live hypothesis.
+        """
+        best = self._best_continuations(log_probs, ids)
+        last_step = self._step + 1 == self._options.max_decoding_length
+        going_on = self._select(best, last_step)
+        self.done = last_step or not going_on or self._has_enough()
+        self._tokens = [(*self._tokens[c.parent], c.token) for c in going_on]
+        self._totals = np.array([c.total for c in going_on], np.float32)
+        self._parents = [c.parent for c in going_on]
+        self._step += 1
+
+    def result(self) -> tuple[Hypothesis, ...]:
+        """The best num_hypotheses of those finished, best first."""
+        ranked = sorted(self._finished, key=lambda hypothesis: -hypothesis.score)
+        return tuple(ranked[: self._options.num_hypotheses])
+
+    def _best_continuations(self, log_probs: LogProbs, ids: Ids) -> list[_Continuation]:
+        totals = (self._totals[:, None] + log_probs).ravel()  # (size * seen,)
+        order = np.argsort(-totals, kind="stable")[: 2 * self._options.beam_size]
+        parents = order // log_probs.shape[1]
+        tokens = ids.ravel()[order]
+        return [
+            _Continuation(*values)
+            for values in zip(
+                parents.tolist(), tokens.tolist(), totals[order].tolist(), strict=True
+            )
+        ]
+
+    def _select(self, best: list[_Continuation], last_step: bool) -> list[_Continuation]:
+        """Set finished hypotheses aside and say which continuations go on."""
+        beam_size = self._options.beam_size
+        substitutes = (c for c in best[beam_size:] if c.token != self._end)
+        going_on: list[_Continuation] = []
+        for rank, continuation in enumerate(best[:beam_size]):
+            if continuation.token != self._end and not last_step:
+                going_on.append(continuation)
+                continue
+            self._finish(continuation)
+            self._best_finished |= rank == 0
+            going_on += [c for c in [next(substitutes, None)] if c is not None]
+        return going_on
+
+    def _finish(self, continuation: _Continuation) -> None:
+        ended = continuation.token == self._end
+        tokens = self._tokens[continuation.parent]
+        length = len(tokens) + 1
+        self._finished.append(
+            Hypothesis(
+                target_ids=tokens if ended else (*tokens, continuation.token),
+                score=continuation.total / length**self._options.length_penalty,
+                finish_reason=FinishReason.END if ended else FinishReason.LENGTH,
+            )
+        )
+
+    def _has_enough(self) -> bool:
+        if self._options.length_penalty == 0:
+            return self._best_finished and len(self._finished) >= self._options.num_hypotheses
+        return len(self._finished) >= self._options.beam_size
