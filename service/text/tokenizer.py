@@ -1,0 +1,94 @@
+"""Text → ids and back, through the two `tokenizers` files of a model directory."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from service.errors import InvalidPackage
+from service.text.charsmap import CharacterMap
+
+ORPHANS_FOLLOW = " pieces without an id follow"
+"""A vocabulary entry that text never matches (it holds a space). The entries after it take part in
+the segmentation but are unknown to the model."""
+
+
+class Tokenizer:
+    """Source text → ids, target ids → text. Safe for any number of threads.
+
+    It works in the calling thread only: `tokenizers` starts threads of its own for batches, which
+    gains nothing for the few sentences of a request and breaks in forked processes.
+    """
+
+    def __init__(self, source: TokenizerFile, target: TokenizerFile) -> None:
+        self._source = source
+        self._target = target
+
+    @classmethod
+    def load(cls, source: Path, target: Path) -> Tokenizer:
+        """Read both files, or one file once when both paths are the same.
+
+        Raises:
+            InvalidPackage: a file is missing or is not one that `tokenizers` reads.
+        """
+        source_file = TokenizerFile(source)
+        return cls(source_file, source_file if source == target else TokenizerFile(target))
+
+    def encode(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Source ids of each text, with the special tokens that the file adds.
+
+        Special tokens spelled out in a text are ordinary characters.
+        """
+        return [self._source.encode(text) for text in texts]
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Text of each sequence of target ids, special tokens left out."""
+        return [self._target.decode(sequence) for sequence in ids]
+
+
+class TokenizerFile:
+    """One `tokenizers` file, in which a character map is applied as SentencePiece does."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InvalidPackage: path is missing or is not a file that `tokenizers` reads."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            self._map_characters = _take_character_map(content)
+            self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(content))
+        # `tokenizers` raises plain Exception for a file that it can't read.
+        except Exception as error:
+            raise InvalidPackage(f"{path.name} is not a tokenizer file: {error}") from error
+        self._tokenizer.encode_special_tokens = True
+        self._first_orphan = self._tokenizer.token_to_id(ORPHANS_FOLLOW)
+        self._unknown = content["model"].get("unk_id")
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Ids of text, special tokens added."""
+        ids = self._tokenizer.encode(self._map_characters(text)).ids
+        if self._first_orphan is None:
+            return tuple(ids)
+        return tuple(self._unknown if number > self._first_orphan else number for number in ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, special tokens left out."""
+        return self._tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def _take_character_map(content: dict[str, Any]) -> Callable[[str], str]:
+    """Remove the Precompiled normaliser, which must come first; return what does its work."""
+    normalizer = content.get("normalizer") or {}
+    steps = normalizer.get("normalizers", [normalizer])
+    if any(step.get("type") == "Precompiled" for step in steps[1:]):
+        raise ValueError("its Precompiled normaliser is not the first one")
+    if not steps or steps[0].get("type") != "Precompiled":
+        return str
+    if normalizer.get("type") == "Precompiled":
+        content["normalizer"] = None
+    else:
+        normalizer["normalizers"] = steps[1:]
+    return CharacterMap(base64.b64decode(steps[0]["precompiled_charsmap"]))
