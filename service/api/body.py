@@ -1,0 +1,147 @@
+"""Read the parameters of a request, from JSON or from a form, and refuse what is not clean text.
+
+Nothing that leaves here holds a lone surrogate: every later encoding of a text succeeds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Mapping
+from email.message import Message
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from pydantic_core import from_json
+from python_multipart import parse_form
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service.errors import ClientClosedRequest, DeadlineExceeded, InvalidRequest
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+MAX_FIELDS = 10_000
+
+Pairs = list[tuple[str, str]]
+
+
+async def read_parameters(request: Request, seconds: float) -> dict[str, object]:
+    """The parameters by name. A field that a form or the query repeats has the list of its values.
+
+    JSON is read if and only if the Content-Type says so; else the form and the query are.
+
+    Args:
+        seconds: how long the body may take to arrive.
+
+    Raises:
+        InvalidRequest: the body is not what its Content-Type says.
+        HTTPException: 415, the Content-Type is none that is read.
+        DeadlineExceeded, ClientClosedRequest, BodyTooLarge: the body did not arrive.
+    """
+    content_type = _content_type(request)
+    body = await _read(request, seconds)
+    if _is_json(content_type):
+        return parse_json(body)
+    pairs = _parse_query(request.scope["query_string"])
+    if body:
+        pairs += _parse_form(content_type, body)
+    return _grouped(pairs)
+
+
+def parse_json(body: bytes) -> dict[str, object]:
+    """A JSON object. NaN, Infinity, half surrogate pairs and deep nesting are refused."""
+    try:
+        value = from_json(body.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidRequest(f"Invalid JSON format: {_reason(error)}") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("Invalid JSON format")
+    return value
+
+
+async def _read(request: Request, seconds: float) -> bytes:
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.body()
+    except TimeoutError:
+        raise DeadlineExceeded(f"The body took longer than {seconds:g} seconds.") from None
+    except ClientDisconnect:
+        raise ClientClosedRequest("The client left while its body was read.") from None
+
+
+def _content_type(request: Request) -> Message:
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    charset = message.get_param("charset")
+    if charset is not None and str(charset).lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise HTTPException(415, "Only the charset utf-8 is supported.")
+    return message
+
+
+def _is_json(content_type: Message) -> bool:
+    kind = content_type.get_content_type()
+    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _parse_form(content_type: Message, body: bytes) -> Pairs:
+    # get_content_type() makes text/plain of a Content-Type that is missing or broken.
+    match content_type.get_content_type():
+        case kind if kind == FORM:
+            return _parse_urlencoded(body)
+        case kind if kind == MULTIPART:
+            return _parse_multipart(content_type["content-type"], body)
+        case _:
+            raise HTTPException(
+                415, f"The Content-Type of a body must be {JSON}, {FORM} or {MULTIPART}."
+            )
+
+
+def _parse_query(query: bytes) -> Pairs:
+    return _parse_urlencoded(query)
+
+
+def _parse_urlencoded(body: bytes) -> Pairs:
+    try:
+        return parse_qsl(
+            body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except UnicodeDecodeError:
+        raise InvalidRequest("Invalid request: the form is not UTF-8") from None
+    except ValueError:
+        raise InvalidRequest(f"Invalid request: more than {MAX_FIELDS} fields") from None
+
+
+def _parse_multipart(content_type: str, body: bytes) -> Pairs:
+    fields: list[Field] = []
+    headers = {"Content-Type": content_type.encode("latin-1")}
+    try:
+        parse_form(headers, io.BytesIO(body), fields.append, None)
+        return [
+            ((field.field_name or b"").decode("utf-8"), (field.value or b"").decode("utf-8"))
+            for field in fields
+        ]
+    except UnicodeDecodeError:
+        raise InvalidRequest("Invalid request: the form is not UTF-8") from None
+    except (FormParserError, ValueError):
+        raise InvalidRequest("Invalid request: the multipart form is broken") from None
+
+
+def _grouped(pairs: Pairs) -> dict[str, object]:
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+
+
+def _reason(error: ValueError) -> str:
+    message = str(error)
+    if "hex escape" in message:
+        return f"half of a surrogate pair ({message})"
+    return message
+
+
+Parameters = Mapping[str, object]

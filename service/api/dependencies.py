@@ -1,0 +1,95 @@
+"""What the handlers share, and how a handler waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from service.errors import ClientClosedRequest
+
+if TYPE_CHECKING:
+    from service.metrics import Metrics
+    from service.settings import Settings
+    from service.text.languages import Languages
+    from service.translator import Translator
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What is served, for people and probes."""
+
+    name: str
+    variant: str
+    precision: str
+    device: str
+    provider: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """A running service, as the handlers see it. Used on the event loop only."""
+
+    settings: Settings
+    translator: Translator
+    languages: Languages
+    model: ModelDescription
+    metrics: Metrics
+    engine_alive: Callable[[], bool]
+    draining: bool = field(default=False)
+
+    def drain(self) -> None:
+        """Accept nothing new. What was accepted goes on."""
+        self.draining = True
+        self.translator.close()
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until what was accepted is answered; False if it took longer."""
+        return await self.translator.drained(seconds)
+
+    @property
+    def unready_because(self) -> str | None:
+        """Why no request should be sent here; None when ready."""
+        if not self.engine_alive():
+            return "The engine has stopped."
+        if self.draining:
+            return "The service is shutting down."
+        return None
+
+
+def service_of(request: Request) -> Service:
+    """The service of the app that got this request."""
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work, which is cancelled if the client leaves. Read the body before this.
+
+    Raises:
+        ClientClosedRequest: the client left.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientClosedRequest("The client left before its answer was ready.")
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

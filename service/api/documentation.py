@@ -1,0 +1,70 @@
+"""The page that documents the API and tries it out. It loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""Swagger UI sets style attributes; scripts come from here only."""
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>seq2serve</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="docs/assets/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"""
+
+_SCRIPT = """SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"""
+
+
+def add_documentation(app: FastAPI) -> None:
+    """Serve the page at /docs, and send visitors of / there."""
+    assets = Path(str(files("fastapi_standalone_docs"))) / "static" / "swagger"
+    app.mount("/docs/assets", StaticFiles(directory=assets))
+    app.add_api_route("/docs", _page, include_in_schema=False)
+    app.add_api_route("/docs/start.js", _script, include_in_schema=False)
+    app.add_api_route("/", _to_page, include_in_schema=False)
+
+
+async def _page() -> Response:
+    return HTMLResponse(
+        _PAGE,
+        headers={
+            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+async def _script() -> Response:
+    return Response(_SCRIPT, media_type="text/javascript")
+
+
+async def _to_page(request: Request) -> Response:
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")

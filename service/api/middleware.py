@@ -1,0 +1,166 @@
+"""What surrounds every request, in plain ASGI: its id, its log line, its metrics, its size."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.dialect import INTERNAL_ERROR, Dialects
+from service.api.status import UNSEEN
+from service.errors import BodyTooLarge
+from service.logs import failure
+from service.metrics import Metrics
+
+log = structlog.stdlib.get_logger(__name__)
+
+REQUEST_ID = "X-Request-ID"
+_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LINGER_SECONDS = 5.0
+_NO_ROUTE = "none"
+
+
+class RequestLog:
+    """Outermost: gives the request an id, answers what nobody foresaw, writes one log line."""
+
+    def __init__(self, app: ASGIApp, *, dialects: Dialects, metrics: Metrics) -> None:
+        self._app = app
+        self._dialects = dialects
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        answer = _Answer(send, request_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, answer.send)
+            except Exception as error:
+                log.error("unexpected error", **failure(error))  # noqa: TRY400 (its message may quote the request)
+                if answer.status is None:
+                    reply = self._dialects.of(scope).error(500, INTERNAL_ERROR)
+                    await reply(scope, receive, answer.send)
+            finally:
+                self._record(scope, answer.status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
+        # The route's pattern, not the path: a path and a query may hold anything.
+        route = getattr(scope.get("route"), "path", _NO_ROUTE)
+        code = UNSEEN if status is None else status
+        self._metrics.requests.labels(route, code).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        log.info(
+            "request",
+            method=scope["method"],
+            route=route,
+            status=code,
+            seconds=round(seconds, 6),
+        )
+
+
+class _Answer:
+    """Remembers the status of an answer and signs it with the request's id."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.status: int | None = None
+        self._send = send
+        self._request_id = request_id
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
+        await self._send(message)
+
+
+class BodyLimit:
+    """Lets no more bytes in than allowed: whoever reads beyond them gets BodyTooLarge.
+
+    A client that is still sending would not see an answer on a connection that is closed under it,
+    so the refusal is written first and what still arrives is dropped for a while.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = _BoundedBody(receive, self._max_bytes, _content_length(scope))
+        await self._app(scope, body.receive, _LastWord(body, send).send)
+
+
+class _BoundedBody:
+    def __init__(self, receive: Receive, max_bytes: int, declared: int) -> None:
+        self.refused = False
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._declared = declared
+        self._more = True
+
+    async def receive(self) -> Message:
+        if self._declared > self._max_bytes:
+            self._refuse()
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._bytes += len(message.get("body", b""))
+            self._more = message.get("more_body", False)
+            if self._bytes > self._max_bytes:
+                self._refuse()
+        return message
+
+    async def drop_the_rest(self) -> None:
+        """Read what the client still sends, for a bounded time."""
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while self._more:
+                    message = await self._receive()
+                    self._more = message.get("more_body", False)
+        except TimeoutError:
+            pass
+
+    def _refuse(self) -> None:
+        self.refused = True
+        raise BodyTooLarge(f"The body is larger than {self._max_bytes} bytes.")
+
+
+class _LastWord:
+    """Sends a refusal, lingers, and only then lets the connection close."""
+
+    def __init__(self, body: _BoundedBody, send: Send) -> None:
+        self._body = body
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if not self._body.refused:
+            await self._send(message)
+        elif message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["Connection"] = "close"
+            await self._send(message)
+        elif message.get("more_body", False):
+            await self._send(message)
+        else:
+            await self._send({**message, "more_body": True})
+            await self._body.drop_the_rest()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    return given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _content_length(scope: Scope) -> int:
+    declared = Headers(scope=scope).get("Content-Length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() else 0

@@ -1,0 +1,54 @@
+"""Error → HTTP status: the only such table. The OpenAPI documents are made from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from service.errors import (
+    BodyTooLarge,
+    ClientClosedRequest,
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelFailure,
+    Overloaded,
+    RequestTooLarge,
+    ServiceError,
+    ShuttingDown,
+    UnsupportedLanguage,
+)
+
+
+class Status(NamedTuple):
+    """How an error looks over HTTP."""
+
+    code: int
+    example: str
+    """A message of this error, for the documentation."""
+
+
+STATUS: dict[type[ServiceError], Status] = {
+    InvalidRequest: Status(400, "Invalid request: missing q parameter"),
+    UnsupportedLanguage: Status(400, "zz is not supported"),
+    RequestTooLarge: Status(400, "Invalid request: request (1000) exceeds text limit (128)"),
+    BodyTooLarge: Status(413, "The body is larger than 1048576 bytes."),
+    ClientClosedRequest: Status(499, "The client left before its answer was ready."),
+    ModelFailure: Status(500, "The model could not translate this batch."),
+    Overloaded: Status(503, "Too much accepted work is waiting. Try again later."),
+    ShuttingDown: Status(503, "The service is shutting down."),
+    DeadlineExceeded: Status(504, "The translation took longer than 30 seconds."),
+}
+
+UNSEEN = 499
+"""Only the access log and the metrics know this status: there is nobody left to read it."""
+
+
+def status_of(error: ServiceError) -> int:
+    """The HTTP status of an error: its own, or its nearest ancestor's."""
+    return next(STATUS[kind].code for kind in type(error).__mro__ if kind in STATUS)
+
+
+def headers_of(error: ServiceError) -> dict[str, str]:
+    """The headers that say more about an error."""
+    if isinstance(error, Overloaded):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {}

@@ -1,0 +1,209 @@
+"""The use case: texts in, translated texts out. It knows no HTTP and no ONNX Runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from service.domain import (
+    DecodingOptions,
+    Hypothesis,
+    Segment,
+    SentenceTranslation,
+    TextTranslation,
+    TranslationRequest,
+)
+from service.errors import DeadlineExceeded
+from service.metrics import Metrics
+from service.scheduling.admission import Admission
+from service.scheduling.job import Job
+
+if TYPE_CHECKING:
+    from service.text.languages import Languages
+
+THREAD_FROM_CHARACTERS = 2_000
+"""Preparing less text than this takes a few milliseconds: not worth another thread."""
+
+R = TypeVar("R")
+
+
+class Engine(Protocol):
+    """What decodes. It answers every job, or fails it, by the job's deadline."""
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take the jobs. Does not wait."""
+
+
+class TextPipeline(Protocol):
+    """Strings ↔ ids. Safe for any number of threads."""
+
+    def segments(self, text: str, language: str) -> list[Segment]:
+        """Cut a text. The segments' texts, joined, are the text."""
+
+    def encode(self, sentence: str) -> list[tuple[Segment, tuple[int, ...]]]:
+        """Source ids of a sentence, in pieces if it is longer than the model can take.
+
+        The pieces' texts, joined, are the sentence. Pieces that are not translatable have no ids.
+        """
+
+    def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
+        """Text of each sequence."""
+
+
+class Translator:
+    """Translates requests on the event loop. Many may be under way at once."""
+
+    def __init__(
+        self,
+        *,
+        text: TextPipeline,
+        languages: Languages,
+        engine: Engine,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        self._text = text
+        self._languages = languages
+        self._engine = engine
+        self._admission = admission
+        self._metrics = metrics
+
+    def close(self) -> None:
+        """Refuse every request from now on. Those under way go on."""
+        self._admission.close()
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until every request under way has ended; False if it took longer."""
+        return await self._admission.drained(seconds)
+
+    async def translate(self, request: TranslationRequest) -> list[TextTranslation]:
+        """One translation for each text, in order. Cancelling it frees what it holds.
+
+        Raises:
+            UnsupportedLanguage: the model does not translate this pair.
+            Overloaded, ShuttingDown: nothing was done.
+            DeadlineExceeded, ModelFailure: some sentence has no translation.
+        """
+        pair = self._languages.resolve(request.source, request.target)
+        if pair.source == pair.target:
+            return [TextTranslation(text) for text in request.texts]
+        characters = sum(map(len, request.texts))
+        with self._admission.admit(len(request.texts), characters):
+            try:
+                async with asyncio.timeout(request.deadline - time.monotonic()):
+                    return await self._translate(request, pair.source, characters)
+            except TimeoutError:
+                raise DeadlineExceeded("The translation did not end before its deadline.") from None
+
+    async def _translate(
+        self, request: TranslationRequest, language: str, characters: int
+    ) -> list[TextTranslation]:
+        plan = await _run(characters, self._plan, request.texts, language)
+        hypotheses = await self._decode(plan.source_ids, request.options, request.deadline)
+        self._record(plan.source_ids, hypotheses)
+        return await _run(characters, self._compose, plan, hypotheses, request.options)
+
+    def _plan(self, texts: Sequence[str], language: str) -> _Plan:
+        pieces = [
+            [
+                piece
+                for segment in self._text.segments(text, language)
+                for piece in self._cut(segment)
+            ]
+            for text in texts
+        ]
+        return _Plan(
+            texts=[[segment for segment, _ in text] for text in pieces],
+            source_ids=[ids for text in pieces for segment, ids in text if segment.translatable],
+        )
+
+    def _cut(self, segment: Segment) -> list[tuple[Segment, tuple[int, ...]]]:
+        return self._text.encode(segment.text) if segment.translatable else [(segment, ())]
+
+    async def _decode(
+        self, source_ids: Sequence[tuple[int, ...]], options: DecodingOptions, deadline: float
+    ) -> list[tuple[Hypothesis, ...]]:
+        if not source_ids:
+            return []
+        jobs = [Job(ids, options, deadline) for ids in source_ids]
+        results = [asyncio.wrap_future(job.result) for job in jobs]
+        try:
+            self._engine.submit(jobs)
+            return await asyncio.gather(*results)
+        finally:
+            for job in jobs:  # no harm to those that are done
+                job.result.cancel()
+
+    def _record(
+        self, source_ids: Sequence[tuple[int, ...]], hypotheses: Sequence[tuple[Hypothesis, ...]]
+    ) -> None:
+        self._metrics.sentences.inc(len(source_ids))
+        self._metrics.source_tokens.inc(sum(map(len, source_ids)))
+        self._metrics.target_tokens.inc(sum(len(best.target_ids) for best, *_ in hypotheses))
+        for best, *_ in hypotheses:
+            self._metrics.finished.labels(best.finish_reason.value).inc()
+
+    def _compose(
+        self, plan: _Plan, hypotheses: Sequence[tuple[Hypothesis, ...]], options: DecodingOptions
+    ) -> list[TextTranslation]:
+        translated = iter(self._sentences(plan, hypotheses))
+        return [
+            _joined(segments, list(islice(translated, _sentences_of(segments))), options)
+            for segments in plan.texts
+        ]
+
+    def _sentences(
+        self, plan: _Plan, hypotheses: Sequence[tuple[Hypothesis, ...]]
+    ) -> Iterator[SentenceTranslation]:
+        sources = (
+            segment.text for segment in chain.from_iterable(plan.texts) if segment.translatable
+        )
+        for source, found in zip(sources, hypotheses, strict=True):
+            yield SentenceTranslation(
+                source=source,
+                translations=tuple(self._text.decode([one.target_ids for one in found])),
+                scores=tuple(one.score for one in found),
+                finish_reasons=tuple(one.finish_reason for one in found),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    texts: list[list[Segment]]
+    source_ids: list[tuple[int, ...]]
+    """Of every translatable segment, in order."""
+
+
+async def _run(characters: int, function: Callable[..., R], *arguments: object) -> R:
+    """Call a function that takes time in proportion to the characters."""
+    if characters < THREAD_FROM_CHARACTERS:
+        return function(*arguments)
+    return await asyncio.to_thread(function, *arguments)
+
+
+def _sentences_of(segments: Sequence[Segment]) -> int:
+    return sum(segment.translatable for segment in segments)
+
+
+def _joined(
+    segments: Sequence[Segment], sentences: list[SentenceTranslation], options: DecodingOptions
+) -> TextTranslation:
+    best, *others = (_text(segments, sentences, rank) for rank in range(options.num_hypotheses))
+    return TextTranslation(best, tuple(others), tuple(sentences))
+
+
+def _text(segments: Sequence[Segment], sentences: Sequence[SentenceTranslation], rank: int) -> str:
+    """Every sentence's translation of this rank; its last one where it has fewer."""
+    translated = iter(sentences)
+    return "".join(
+        _ranked(next(translated), rank) if segment.translatable else segment.text
+        for segment in segments
+    )
+
+
+def _ranked(sentence: SentenceTranslation, rank: int) -> str:
+    return sentence.translations[min(rank, len(sentence.translations) - 1)]
