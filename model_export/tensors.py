@@ -22,7 +22,7 @@ class Tensors:
         self._problems: list[str] = []
         self._taken: set[str] = set()
         try:
-            self._file: Any = safe_open(path, framework="numpy")
+            self._file = _open(path)
         except (SafetensorError, OSError) as error:
             raise UnsupportedCheckpoint([f"{path.name} cannot be read: {error}."]) from error
         self._names = set(self._file.keys())
@@ -60,3 +60,7 @@ class Tensors:
         if dtype not in FLOATS:
             return f"{name} has type {dtype}; supported: {', '.join(FLOATS)}."
         return None
+
+
+def _open(path: Path) -> Any:  # safe_open's methods have no types
+    return safe_open(path, framework="numpy")

@@ -14,6 +14,9 @@ from model_export.spec import Transformer
 
 PRECISIONS: Mapping[str, Precision] = {"fp32": Float32(), "int8": RowScaledInt8()}
 
+DEVICES: Mapping[str, tuple[str, ...]] = {"fp32": ("cpu", "cuda"), "int8": ("cpu",)}
+"""Devices on which every operator of a precision's graphs has a kernel."""
+
 
 @dataclass(frozen=True, slots=True)
 class Graphs:

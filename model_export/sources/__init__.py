@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from model_export.errors import UnsupportedCheckpoint
 from model_export.sources import huggingface_marian
 from model_export.spec import Checkpoint
 from service.package.manifest import LanguagePair
 
-SOURCES = (huggingface_marian,)
+
+class Source(Protocol):
+    """What a module here provides."""
+
+    KIND: str
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the directory holds a checkpoint of this kind."""
+
+    def load(self, path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
+        """Read it; raises UnsupportedCheckpoint with every reason."""
+
+
+SOURCES: tuple[Source, ...] = (huggingface_marian,)
 
 
 def load(path: Path, pairs: tuple[LanguagePair, ...] = ()) -> Checkpoint:

@@ -66,10 +66,11 @@ class Tokenizers(_Strict):
 
 
 class Variant(_Strict):
-    """One precision of the two graphs, made for one kind of execution provider."""
+    """One precision of the two graphs."""
 
     precision: Literal["fp32", "int8", "fp16"]
-    device: Literal["cpu", "cuda"]
+    devices: Annotated[list[Literal["cpu", "cuda"]], Field(min_length=1)]
+    """Where all of its operators have kernels."""
     encoder: FileName
     decoder: FileName
 

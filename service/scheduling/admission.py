@@ -59,10 +59,10 @@ class Admission:
         """Let nothing in from now on."""
         self._open = False
 
-    async def drained(self, timeout: float) -> bool:
-        """Wait until everything let in was answered; False when the timeout came first."""
+    async def drained(self, within: float) -> bool:
+        """Wait until everything let in was answered; False when that takes longer (seconds)."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 await self._idle.wait()
         except TimeoutError:
             return False

@@ -1,0 +1,146 @@
+"""python -m model_export convert | verify | inspect"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+
+from model_export import graph, inspection, pipeline
+from model_export.errors import ExportError, UnsupportedCheckpoint
+from service.errors import InvalidPackage
+from service.package.directory import ModelDirectory
+from service.package.manifest import LanguagePair, Score
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    errors = Console(stderr=True)
+    run: Callable[[argparse.Namespace, Console], None] = options.run
+    try:
+        run(options, Console())
+    except UnsupportedCheckpoint as error:
+        errors.print(f"This can't be converted, for {len(error.problems)} reason(s):", style="red")
+        errors.print(str(error), markup=False, highlight=False)
+        return 1
+    except (ExportError, InvalidPackage, OSError) as error:
+        errors.print(str(error), style="red", markup=False, highlight=False)
+        return 1
+    return 0
+
+
+def _convert(options: argparse.Namespace, console: Console) -> None:
+    destination: Path = options.destination
+    with console.status("Converting") as status:
+        manifest = pipeline.convert(
+            options.source,
+            destination,
+            pipeline.ExportOptions(
+                name=options.name or destination.name,
+                variants=options.variants,
+                pairs=tuple(options.pair),
+                licence=options.licence,
+                card=options.card,
+                scores=options.scores,
+                replace=options.force,
+            ),
+            _reporter(console, status.update),
+        )
+    console.print(inspection.variants(manifest, manifest.parity))
+    console.print(f"{destination} is ready: SEQ2SEQ_MODEL__DIRECTORY={destination} make serve")
+
+
+def _verify(options: argparse.Namespace, console: Console) -> None:
+    directory = ModelDirectory.open(options.directory)
+    with console.status("Verifying") as status:
+        parity = pipeline.check(directory, options.source, _reporter(console, status.update))
+    console.print(inspection.variants(directory.manifest, parity))
+
+
+def _inspect(options: argparse.Namespace, console: Console) -> None:
+    console.print(inspection.describe(ModelDirectory.open(options.directory)))
+
+
+def _reporter(console: Console, update: Callable[[str], None]) -> pipeline.Progress:
+    def report(stage: str) -> None:
+        console.print(stage, markup=False, highlight=False)
+        update(stage)
+
+    return report
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m model_export", description="Make model directories for the service."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_convert(commands)
+    verify = commands.add_parser("verify", help="compare a model directory with its checkpoint")
+    verify.add_argument("directory", type=Path, help="the model directory")
+    verify.add_argument("source", type=Path, help="the checkpoint that it was made from")
+    verify.set_defaults(run=_verify)
+    inspect = commands.add_parser("inspect", help="show what a model directory holds")
+    inspect.add_argument("directory", type=Path, help="the model directory")
+    inspect.set_defaults(run=_inspect)
+    return parser
+
+
+def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    convert = commands.add_parser("convert", help="convert a checkpoint into a model directory")
+    convert.set_defaults(run=_convert)
+    convert.add_argument("source", type=Path, help="the checkpoint's directory")
+    convert.add_argument("destination", type=Path, help="the model directory to make")
+    convert.add_argument("--name", help="the model's name (the destination's by default)")
+    convert.add_argument(
+        "--pair",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="fr-en",
+        help="languages it translates, if the checkpoint doesn't say; may be repeated",
+    )
+    convert.add_argument(
+        "--variants",
+        nargs="+",
+        choices=list(graph.PRECISIONS),
+        default=list(graph.PRECISIONS),
+        help="precisions to make (all by default)",
+    )
+    convert.add_argument("--licence", help="licence of the weights, for the manifest")
+    convert.add_argument("--card", type=Path, help="model card, copied to README.md")
+    convert.add_argument(
+        "--scores",
+        type=_scores,
+        default=(),
+        metavar="FILE",
+        help="measured scores for the manifest: a JSON list of "
+        '{"test_set", "variant", "beam_size", "bleu", "chrf"}',
+    )
+    convert.add_argument("--force", action="store_true", help="replace the destination")
+
+
+def _pair(text: str) -> LanguagePair:
+    source, _, target = text.partition("-")
+    try:
+        return LanguagePair(source=source, target=target)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like fr-en") from None
+
+
+def _scores(path: str) -> tuple[Score, ...]:
+    try:
+        return TypeAdapter(tuple[Score, ...]).validate_python(
+            json.loads(Path(path).read_text(encoding="utf-8"))
+        )
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""A model directory as a person would want to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from service.package.directory import ModelDirectory
+from service.package.manifest import Manifest, Parity
+
+MEGABYTE = 1e6
+
+
+def describe(directory: ModelDirectory) -> RenderableType:
+    """Everything that the manifest says."""
+    manifest = directory.manifest
+    return Group(
+        _facts(directory),
+        variants(manifest, manifest.parity),
+        *([_scores(manifest)] if manifest.scores else []),
+        _files(manifest),
+    )
+
+
+def variants(manifest: Manifest, parity: Mapping[str, Parity]) -> Table:
+    """Size of each variant and its difference from the numpy reference."""
+    table = Table(title="Variants", title_justify="left")
+    columns = ("variant", "runs on", "size", "log-prob. difference", "same greedy translation")
+    for column in columns:
+        table.add_column(column, justify="right" if column == "size" else "left")
+    for name, variant in manifest.variants.items():
+        size = sum(manifest.files[file].bytes for file in (variant.encoder, variant.decoder))
+        found = parity.get(name)
+        table.add_row(
+            name,
+            ", ".join(variant.devices),
+            f"{size / MEGABYTE:.1f} MB",
+            f"at most {found.max_log_prob_difference:.1e}" if found else "not measured",
+            f"{found.same_tokens:.0%} of {found.sentences} probes" if found else "not measured",
+        )
+    return table
+
+
+def _facts(directory: ModelDirectory) -> Table:
+    manifest = directory.manifest
+    limits, tokens = manifest.limits, manifest.tokens
+    table = Table(show_header=False, box=None)
+    pairs = ", ".join(f"{pair.source} → {pair.target}" for pair in manifest.pairs)
+    rows = {
+        "model": f"{manifest.name} ({manifest.family}), {pairs}",
+        "directory": str(directory.path),
+        "licence": manifest.licence or "not stated",
+        "made by": f"{manifest.provenance.exporter} on {manifest.provenance.created}, "
+        f"from {manifest.provenance.source_kind}",
+        "limits": f"source {limits.max_source_tokens} tokens, target {limits.max_target_tokens}, "
+        f"vocabulary {limits.target_vocabulary}",
+        "tokens": f"start {tokens.start}, end {tokens.end}, unknown {tokens.unknown}, "
+        f"padding {tokens.padding}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _scores(manifest: Manifest) -> Table:
+    table = Table(
+        "test set", "variant", "beam", "BLEU", "chrF", title="Scores", title_justify="left"
+    )
+    for score in manifest.scores:
+        table.add_row(
+            score.test_set,
+            score.variant,
+            str(score.beam_size),
+            f"{score.bleu:.2f}",
+            f"{score.chrf:.2f}",
+        )
+    return table
+
+
+def _files(manifest: Manifest) -> Table:
+    table = Table("file", "bytes", "SHA-256", title="Files", title_justify="left")
+    for name, file in manifest.files.items():
+        table.add_row(name, f"{file.bytes:,}", file.sha256[:16] + "…")
+    return table

@@ -1,0 +1,81 @@
+"""Write a model directory: beside its destination first, then renamed into place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from model_export.errors import DestinationExists
+from model_export.graph import Graphs
+from model_export.spec import Checkpoint
+from service.package.directory import sha256_of
+from service.package.manifest import MANIFEST_NAME, File, Manifest, Tokenizers
+
+SOURCE_TOKENIZER = "source.json"
+TARGET_TOKENIZER = "target.json"
+
+
+@contextmanager
+def staged(destination: Path, *, replace: bool) -> Iterator[Path]:
+    """A new directory that takes the destination's place when the block ends without an error.
+
+    Readers see all of the old directory or all of the new one.
+
+    Raises:
+        DestinationExists: it exists and replace is False.
+    """
+    if destination.exists() and not replace:
+        raise DestinationExists(f"{destination} exists already; --force replaces it.")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
+    staging.chmod(0o755)  # mkdtemp's 0700 would shut out a service under another user
+    try:
+        yield staging
+        _put_in_place(staging, destination)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)  # gone already after the rename
+
+
+def _put_in_place(staging: Path, destination: Path) -> None:
+    if not destination.exists():
+        os.replace(staging, destination)
+        return
+    retired = staging.with_name(f"{staging.name}-old")
+    os.replace(destination, retired)
+    os.replace(staging, destination)
+    shutil.rmtree(retired)
+
+
+def write_tokenizers(directory: Path, checkpoint: Checkpoint) -> Tokenizers:
+    """Write the tokenizer files, one when source and target share it."""
+    checkpoint.source_tokenizer.save(str(directory / SOURCE_TOKENIZER))
+    if checkpoint.target_tokenizer is checkpoint.source_tokenizer:
+        return Tokenizers(source=SOURCE_TOKENIZER, target=SOURCE_TOKENIZER)
+    checkpoint.target_tokenizer.save(str(directory / TARGET_TOKENIZER))
+    return Tokenizers(source=SOURCE_TOKENIZER, target=TARGET_TOKENIZER)
+
+
+def write_graphs(directory: Path, variant: str, graphs: Graphs) -> tuple[str, str]:
+    """Write a variant's graphs; returns the names of the encoder's and the decoder's file."""
+    encoder, decoder = f"encoder.{variant}.onnx", f"decoder.{variant}.onnx"
+    (directory / encoder).write_bytes(graphs.encoder.SerializeToString())
+    (directory / decoder).write_bytes(graphs.decoder.SerializeToString())
+    return encoder, decoder
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write manifest.json."""
+    text = manifest.model_dump_json(indent=2, exclude_none=True)
+    (directory / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def hashes(directory: Path) -> dict[str, File]:
+    """Size and hash of every file in the directory."""
+    return {
+        path.name: File(bytes=path.stat().st_size, sha256=sha256_of(path))
+        for path in sorted(directory.iterdir())
+    }

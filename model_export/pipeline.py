@@ -1,0 +1,135 @@
+"""The recipe: read, build, write, verify, publish."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_export import graph, package, sources, verify
+from model_export.spec import Checkpoint
+from service.package.directory import ModelDirectory
+from service.package.manifest import (
+    LanguagePair,
+    Manifest,
+    Parity,
+    Provenance,
+    Score,
+    Variant,
+)
+
+Progress = Callable[[str], None]
+"""Told what begins now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What to make of a checkpoint."""
+
+    name: str
+    variants: Sequence[str] = tuple(graph.PRECISIONS)
+    pairs: tuple[LanguagePair, ...] = ()
+    """What the model translates; asked of the checkpoint when empty."""
+    licence: str | None = None
+    card: Path | None = None
+    """A model card that becomes the directory's README.md."""
+    scores: tuple[Score, ...] = ()
+    replace: bool = False
+    """Whether a destination that exists is replaced."""
+
+
+def convert(
+    source: Path, destination: Path, options: ExportOptions, progress: Progress
+) -> Manifest:
+    """Convert a checkpoint into a model directory.
+
+    Raises:
+        UnsupportedCheckpoint: with every reason.
+        DestinationExists: the destination is there and options.replace is False.
+        VerificationFailed: a variant does not compute what the checkpoint computes.
+    """
+    with package.staged(destination, replace=options.replace) as staging:
+        progress(f"Reading {source}")
+        checkpoint = sources.load(source, options.pairs)
+        manifest = _write(staging, checkpoint, options, progress)
+        parity = _verify(ModelDirectory(staging, manifest), checkpoint, progress)
+        manifest = manifest.model_copy(update={"parity": parity})
+        package.write_manifest(staging, manifest)
+        if options.card is not None:
+            shutil.copyfile(options.card, staging / "README.md")
+    return manifest
+
+
+def check(directory: ModelDirectory, source: Path, progress: Progress) -> dict[str, Parity]:
+    """Check a model directory's files and compare each variant with its checkpoint.
+
+    Raises:
+        InvalidPackage: a file is missing or not the one that was written.
+        UnsupportedCheckpoint, VerificationFailed: as convert().
+    """
+    progress("Checking hashes")
+    directory.check()
+    progress(f"Reading {source}")
+    checkpoint = sources.load(source, tuple(directory.manifest.pairs))
+    return _verify(directory, checkpoint, progress)
+
+
+def _write(
+    staging: Path, checkpoint: Checkpoint, options: ExportOptions, progress: Progress
+) -> Manifest:
+    tokenizers = package.write_tokenizers(staging, checkpoint)
+    variants = {}
+    for name in options.variants:
+        progress(f"Building {name}")
+        variants[name] = _write_variant(staging, checkpoint, name)
+    return Manifest(
+        format=1,
+        name=options.name,
+        family=checkpoint.family,
+        pairs=list(checkpoint.pairs),
+        tokens=checkpoint.tokens,
+        limits=checkpoint.limits,
+        tokenizers=tokenizers,
+        variants=variants,
+        files=package.hashes(staging),
+        licence=options.licence,
+        provenance=_provenance(checkpoint),
+        scores=list(options.scores),
+    )
+
+
+def _write_variant(staging: Path, checkpoint: Checkpoint, name: str) -> Variant:
+    graphs = graph.build(checkpoint.network, name)
+    encoder, decoder = package.write_graphs(staging, name, graphs)
+    return Variant.model_validate(
+        {
+            "precision": name,
+            "devices": graph.DEVICES[name],
+            "encoder": encoder,
+            "decoder": decoder,
+        }
+    )
+
+
+def _verify(
+    directory: ModelDirectory, checkpoint: Checkpoint, progress: Progress
+) -> dict[str, Parity]:
+    progress("Translating probe sentences with the reference")
+    expected = verify.probes(checkpoint)
+    parity = {}
+    for name in directory.manifest.variants:
+        progress(f"Verifying {name}")
+        parity[name] = verify.compare(directory, name, expected)
+    return parity
+
+
+def _provenance(checkpoint: Checkpoint) -> Provenance:
+    return Provenance(
+        source_kind=checkpoint.kind,
+        source_files=checkpoint.files,
+        exporter=f"seq2serve {importlib.metadata.version('seq2serve')}",
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    )

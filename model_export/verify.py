@@ -1,0 +1,150 @@
+"""Does a model directory compute what its checkpoint computes?
+
+Two comparisons with the plain numpy reference, on sentences of random tokens: log-probabilities
+step by step along the reference's own translations, and the greedy translations of the service's
+own search, in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_export import reference
+from model_export.errors import VerificationFailed
+from model_export.spec import Array, Checkpoint
+from service.decoding.model import StepInput
+from service.decoding.search import Vocabulary, decode
+from service.domain import DecodingOptions
+from service.package.directory import ModelDirectory
+from service.package.manifest import Parity
+from service.runtime.seq2seq import OnnxSeq2Seq
+from service.settings import RuntimeSettings
+
+SENTENCES = 8
+LONGEST = 20
+"""Tokens of a probe sentence, and steps of its translation."""
+LIKELY = 16
+"""Log-probabilities are compared for this many of the reference's best continuations."""
+
+TOLERANCE = {"fp32": 1e-3, "int8": 1.0}
+"""Largest accepted difference of a log-probability. For int8 it only catches what is broken; its
+quality is measured on translations."""
+SAME_TOKENS = {"fp32": 0.99, "int8": 0.0}
+"""Least share of probe sentences with the reference's greedy translation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A source sentence and what the reference makes of it."""
+
+    source_ids: tuple[int, ...]
+    target_ids: tuple[int, ...]
+    """Greedy translation, at most LONGEST tokens."""
+    log_probs: Array
+    """(len(target_ids), vocabulary), of each target token given those before it."""
+
+
+def probes(checkpoint: Checkpoint, done: Callable[[], None] = lambda: None) -> list[Probe]:
+    """Make the probe sentences, the same every time; done() is called after each."""
+    random = np.random.default_rng(0)
+    made = []
+    for _ in range(SENTENCES):
+        made.append(_probe(checkpoint, _random_source(checkpoint, random)))
+        done()
+    return made
+
+
+def compare(directory: ModelDirectory, name: str, expected: Sequence[Probe]) -> Parity:
+    """Compare a variant with the probes.
+
+    Raises:
+        VerificationFailed: it differs more than rounding can explain.
+    """
+    variant = directory.variant(name)
+    model = OnnxSeq2Seq.load(directory, variant, RuntimeSettings())
+    tokens, limits = directory.manifest.tokens, directory.manifest.limits
+    vocabulary = Vocabulary(tokens.start, tokens.end, limits.target_vocabulary)
+    parity = Parity(
+        max_log_prob_difference=max(_difference(model, probe, vocabulary) for probe in expected),
+        same_tokens=_same_tokens(model, expected, vocabulary),
+        sentences=len(expected),
+    )
+    tolerance, share = TOLERANCE[variant.precision], SAME_TOKENS[variant.precision]
+    if not (parity.max_log_prob_difference <= tolerance and parity.same_tokens >= share):
+        raise VerificationFailed(
+            f"Variant {name}: log-probabilities differ by up to "
+            f"{parity.max_log_prob_difference:.2g} (accepted: {tolerance:g}) and "
+            f"{parity.same_tokens:.0%} of the probe sentences are translated as by the reference "
+            f"(accepted: {share:.0%})."
+        )
+    return parity
+
+
+def _random_source(checkpoint: Checkpoint, random: np.random.Generator) -> tuple[int, ...]:
+    tokens = checkpoint.tokens
+    special = {tokens.start, tokens.end, tokens.padding, tokens.unknown}
+    ordinary = [
+        token
+        for token in range(len(checkpoint.network.source_embedding.table))
+        if token not in special
+    ]
+    length = random.integers(1, min(LONGEST, checkpoint.limits.max_source_tokens))
+    return (*random.choice(ordinary, size=length).tolist(), tokens.end)
+
+
+def _probe(checkpoint: Checkpoint, source_ids: tuple[int, ...]) -> Probe:
+    network, tokens = checkpoint.network, checkpoint.tokens
+    longest = min(LONGEST, checkpoint.limits.max_target_tokens)
+    target = reference.greedy(network, source_ids, tokens.start, tokens.end, longest)
+    memory = reference.encode(network, source_ids)
+    log_probs = reference.log_probs(network, memory, [tokens.start, *target[:-1]])
+    return Probe(source_ids, tuple(target), log_probs)
+
+
+def _difference(model: OnnxSeq2Seq, probe: Probe, vocabulary: Vocabulary) -> float:
+    """Largest difference of a likely log-probability along the reference's translation."""
+    decoding = model.encode([probe.source_ids])
+    worst = 0.0
+    previous = vocabulary.start
+    for position, (token, expected) in enumerate(
+        zip(probe.target_ids, probe.log_probs, strict=True)
+    ):
+        step = _single_row(previous, position, vocabulary.size)
+        candidates = decoding.step(step)
+        found = np.empty_like(expected)
+        found[candidates.ids[0]] = candidates.log_probs[0]
+        likely = np.argsort(-expected)[:LIKELY]
+        likely = likely[np.isfinite(expected[likely])]
+        worst = max(worst, float(np.abs(found[likely] - expected[likely]).max()))
+        previous = token
+    return worst
+
+
+def _single_row(last_id: int, position: int, candidates: int) -> StepInput:
+    return StepInput(
+        last_ids=np.array([last_id]),
+        positions=np.array([position]),
+        parents=np.array([0]),
+        sentences=np.array([0]),
+        biased=np.empty((0, 2), np.int64),
+        biases=np.empty(0, np.float32),
+        candidates=candidates,
+    )
+
+
+def _same_tokens(model: OnnxSeq2Seq, expected: Sequence[Probe], vocabulary: Vocabulary) -> float:
+    options = DecodingOptions(beam_size=1, max_decoding_length=LONGEST)
+    results = decode(
+        model,
+        [probe.source_ids for probe in expected],
+        [options] * len(expected),
+        vocabulary,
+    )
+    same = [
+        best.target_ids == probe.target_ids
+        for (best,), probe in zip(results, expected, strict=True)
+    ]
+    return sum(same) / len(same)
