@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Mapping
+from collections.abc import Container
 from email.message import Message
 from urllib.parse import parse_qsl
 
@@ -29,13 +29,17 @@ MAX_FIELDS = 10_000
 Pairs = list[tuple[str, str]]
 
 
-async def read_parameters(request: Request, seconds: float) -> dict[str, object]:
-    """The parameters by name. A field that a form or the query repeats has the list of its values.
+async def read_parameters(
+    request: Request, seconds: float, repeatable: Container[str]
+) -> dict[str, object]:
+    """The parameters by name.
 
     JSON is read if and only if the Content-Type says so; else the form and the query are.
 
     Args:
         seconds: how long the body may take to arrive.
+        repeatable: fields that have a list of values when a form or the query repeats them; of
+            others the first value counts.
 
     Raises:
         InvalidRequest: the body is not what its Content-Type says.
@@ -49,7 +53,7 @@ async def read_parameters(request: Request, seconds: float) -> dict[str, object]
     pairs = _parse_query(request.scope["query_string"])
     if body:
         pairs += _parse_form(content_type, body)
-    return _grouped(pairs)
+    return _grouped(pairs, repeatable)
 
 
 def parse_json(body: bytes) -> dict[str, object]:
@@ -130,11 +134,14 @@ def _parse_multipart(content_type: str, body: bytes) -> Pairs:
         raise InvalidRequest("Invalid request: the multipart form is broken") from None
 
 
-def _grouped(pairs: Pairs) -> dict[str, object]:
+def _grouped(pairs: Pairs, repeatable: Container[str]) -> dict[str, object]:
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
-    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+    return {
+        name: found if name in repeatable and len(found) > 1 else found[0]
+        for name, found in values.items()
+    }
 
 
 def _reason(error: ValueError) -> str:
@@ -142,6 +149,3 @@ def _reason(error: ValueError) -> str:
     if "hex escape" in message:
         return f"half of a surrogate pair ({message})"
     return message
-
-
-Parameters = Mapping[str, object]

@@ -18,9 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from service.api.status import STATUS, UNSEEN, headers_of, status_of
-from service.errors import ServiceError
+from service.errors import Overloaded, ServiceError
 
 INTERNAL_ERROR = "Internal error."
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which it is worth trying again.",
+        "schema": {"type": "integer"},
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,9 @@ class Dialect:
             }
             for kind in kinds
         } or {"example": {"value": self.error_body(_phrase(status))}}
+        retried = any(issubclass(kind, Overloaded) for kind in kinds)
         return {
+            "headers": _RETRY_AFTER if retried else {},
             "description": " ".join(_first_line(kind) for kind in kinds) or _phrase(status),
             "content": {
                 "application/json": {

@@ -183,7 +183,10 @@ def router(settings: Settings) -> APIRouter:
         methods=["POST"],
         summary="Translate texts",
         response_model=TranslateReply,
-        responses=DIALECT.documented(400, 413, 415, 500, 503, 504),
+        responses={
+            200: {"content": {JSON: {"examples": _REPLIES}}},
+            **DIALECT.documented(400, 413, 415, 500, 503, 504),
+        },
         openapi_extra={"requestBody": _request_documentation(settings)},
     )
     routes.add_api_route(
@@ -215,7 +218,7 @@ async def translate(request: Request, service: ServiceDep) -> Response:
     """
     deadline_seconds = service.settings.scheduling.deadline_seconds
     deadline = time.monotonic() + deadline_seconds
-    body = parse(await read_parameters(request, deadline_seconds))
+    body = parse(await read_parameters(request, deadline_seconds, repeatable=("q",)))
     asked = translation_request(body, service.settings, deadline)
     translations = await while_connected(request, service.translator.translate(asked))
     return _json(reply(body, translations))
@@ -239,7 +242,7 @@ def parse(parameters: Mapping[str, object]) -> TranslateBody:
     Raises:
         InvalidRequest: in LibreTranslate's words where it has some.
     """
-    given = {name: _one(name, value) for name, value in parameters.items() if value is not None}
+    given = {name: value for name, value in parameters.items() if value is not None}
     for name in REQUIRED:
         if given.get(name) in ("", []) or name not in given:
             raise InvalidRequest(f"Invalid request: missing {name} parameter")
@@ -329,13 +332,6 @@ def _within(name: str, value: float, least: float, most: float) -> None:
 def _at_most(size: int, limit: int) -> None:
     if size > limit:
         raise RequestTooLarge(f"Invalid request: request ({size}) exceeds text limit ({limit})")
-
-
-def _one(name: str, value: object) -> object:
-    """A form's repeated field: q is a batch, of others the first counts."""
-    if name != "q" and isinstance(value, list) and value and isinstance(value[0], str):
-        return value[0]
-    return value
 
 
 def _echo(value: str) -> str:
@@ -434,6 +430,40 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
             "beam_size": 5,
             "num_hypotheses": 3,
             "return_scores": True,
+        }
+    },
+}
+
+_REPLIES: dict[str, dict[str, Any]] = {
+    "one text": {"value": {"translatedText": "Hello everyone. How are you?"}},
+    "many texts": {"value": {"translatedText": ["The cat sleeps.", "It is nice weather today."]}},
+    "alternatives": {
+        "value": {
+            "translatedText": "Thank you very much.",
+            "alternatives": ["Thank you so much.", "Thanks a lot."],
+        }
+    },
+    "options": {
+        "value": {
+            "translatedText": "Where is the station?",
+            "finish_reason": "eos",
+            "sentences": [
+                {
+                    "source": "Où est la gare ?",
+                    "translations": [
+                        {
+                            "text": "Where is the station?",
+                            "score": -0.21,
+                            "finish_reason": "eos",
+                        },
+                        {
+                            "text": "Where's the train station?",
+                            "score": -0.48,
+                            "finish_reason": "eos",
+                        },
+                    ],
+                }
+            ],
         }
     },
 }

@@ -1,0 +1,148 @@
+"""A model that reverses the words of a sentence: what is served where no real model is needed."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from service.api.dependencies import ModelDescription
+from service.app import OpenModel, RunningModel
+from service.domain import FinishReason, Hypothesis, Segment
+from service.errors import ServiceError
+from service.package.manifest import LanguagePair
+from service.scheduling.job import Job
+from service.settings import Settings
+from service.text.languages import Languages
+
+DESCRIPTION = ModelDescription(
+    name="reversing",
+    variant="fp32",
+    precision="fp32",
+    device="cpu",
+    provider="CPUExecutionProvider",
+)
+LONGEST = 20
+"""Words in a sentence before it is cut in pieces."""
+
+
+class ReversingEngine:
+    """Answers at once, or holds jobs until release(); fails them all with `failure` if it is set.
+
+    The k-th hypothesis has its first k words doubled. Thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.steps = 0
+        self.rows = 0
+        self.failure: ServiceError | None = None
+        self.jobs: list[Job] = []
+        """All jobs that were ever submitted."""
+        self._lock = threading.Lock()
+        self._held: list[Job] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Jobs held."""
+        return len(self._held or ())
+
+    def hold(self) -> None:
+        """Answer nothing from now on."""
+        with self._lock:
+            self._held = self._held or []
+
+    def release(self) -> None:
+        """Answer what was held, and everything from now on."""
+        with self._lock:
+            held, self._held = self._held or [], None
+        self._answer(held)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take jobs."""
+        with self._lock:
+            self.jobs += jobs
+            if self._held is not None:
+                self._held += jobs
+                return
+        self._answer(jobs)
+
+    def _answer(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.steps += 1
+            self.rows += job.options.beam_size
+            if self.failure is not None:
+                job.fail(self.failure)
+            else:
+                job.finish(tuple(_hypothesis(job, rank) for rank in range(_hypotheses(job))))
+
+
+class Words:
+    """A text pipeline whose sentences are lines and whose tokens are words."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+        self._ids: dict[str, int] = {}
+
+    def segments(self, text: str, language: str) -> list[Segment]:
+        """Lines with a letter, and what is between them."""
+        return [
+            Segment(part, translatable=any(character.isalpha() for character in part))
+            for part in re.split(r"(\s*\n\s*)", text)
+            if part
+        ]
+
+    def encode(self, sentence: str) -> list[tuple[Segment, tuple[int, ...]]]:
+        """Pieces of LONGEST words; the space between two of them is kept."""
+        words = sentence.split(" ")
+        pieces: list[tuple[Segment, tuple[int, ...]]] = []
+        for start in range(0, len(words), LONGEST):
+            if start:
+                pieces.append((Segment(" ", translatable=False), ()))
+            piece = words[start : start + LONGEST]
+            ids = tuple(self._id(word) for word in piece)
+            pieces.append((Segment(" ".join(piece), translatable=True), ids))
+        return pieces
+
+    def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
+        """Words joined by spaces."""
+        return [" ".join(self._words[number] for number in ids) for ids in target_ids]
+
+    def _id(self, word: str) -> int:
+        if word not in self._ids:
+            self._ids[word] = len(self._words)
+            self._words.append(word)
+        return self._ids[word]
+
+
+def serving(engine: ReversingEngine) -> OpenModel:
+    """What opens this model instead of a model directory."""
+
+    @contextmanager
+    def open_model(settings: Settings) -> Iterator[RunningModel]:
+        yield RunningModel(
+            engine=engine,
+            text=Words(),
+            languages=Languages(
+                [LanguagePair(source="fr", target="en"), LanguagePair(source="fr", target="de")]
+            ),
+            description=DESCRIPTION,
+        )
+
+    return open_model
+
+
+def _hypotheses(job: Job) -> int:
+    return job.options.num_hypotheses
+
+
+def _hypothesis(job: Job, rank: int) -> Hypothesis:
+    words = job.source_ids[::-1]
+    ids = tuple(word for place, word in enumerate(words) for _ in range(1 + (place < rank)))
+    cut = ids[: job.options.max_decoding_length]
+    return Hypothesis(
+        target_ids=cut,
+        score=0.0 - rank,
+        finish_reason=FinishReason.END if cut == ids else FinishReason.LENGTH,
+    )

@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.dialects.libretranslate import parse, translation_request
+from service.domain import TranslationRequest
+from service.errors import ModelFailure, ServiceError
+from service.settings import Settings
+from tests.service.api.reversing import ReversingEngine
+
+pytestmark = pytest.mark.anyio
+
+FR_EN = {"source": "fr", "target": "en"}
+
+
+async def translate(client: httpx.AsyncClient, **parameters: Any) -> Any:
+    reply = await client.post("/translate", json=FR_EN | parameters)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+async def refusal(client: httpx.AsyncClient, **parameters: Any) -> str:
+    reply = await client.post("/translate", json=FR_EN | parameters)
+    assert reply.status_code == 400, reply.text
+    assert list(reply.json()) == ["error"]
+    error: str = reply.json()["error"]
+    return error
+
+
+async def test_a_text_is_answered_by_a_text_and_nothing_else(client: httpx.AsyncClient) -> None:
+    assert await translate(client, q="le chat dort") == {"translatedText": "dort chat le"}
+
+
+async def test_texts_are_answered_by_texts_in_order(client: httpx.AsyncClient) -> None:
+    assert await translate(client, q=["a b", "", "c d\n\n e f"]) == {
+        "translatedText": ["b a", "", "d c\n\n f e"]
+    }
+
+
+@pytest.mark.parametrize("text", [" ", "\n\t", "😀", "😀\n👍🏽", "…"])
+async def test_text_without_words_comes_back(
+    client: httpx.AsyncClient, engine: ReversingEngine, text: str
+) -> None:
+    assert await translate(client, q=text) == {"translatedText": text}
+    assert engine.jobs == []
+
+
+async def test_the_same_language_is_identity(
+    client: httpx.AsyncClient, engine: ReversingEngine
+) -> None:
+    assert await translate(client, q="le chat", target="fr") == {"translatedText": "le chat"}
+    assert engine.jobs == []
+
+
+async def test_codes_are_case_insensitive(client: httpx.AsyncClient) -> None:
+    assert await translate(client, q="a b", source="FR", target="En") == {"translatedText": "b a"}
+
+
+@pytest.mark.parametrize(
+    "request_arguments",
+    [
+        {"data": FR_EN | {"q": "a b"}},
+        {"files": {name: (None, value) for name, value in (FR_EN | {"q": "a b"}).items()}},
+        {"params": FR_EN | {"q": "a b"}},
+        {"params": FR_EN, "data": {"q": "a b"}},
+        {"json": FR_EN | {"q": "a b", "api_key": "k"}, "params": {"api_key": "k"}},
+        {
+            "content": b'\xef\xbb\xbf{"q": "a b", "source": "fr", "target": "en"}',
+            "headers": {"Content-Type": "application/vnd.x+json; charset=UTF-8"},
+        },
+    ],
+    ids=["form", "multipart", "query", "query and form", "json", "json with a BOM"],
+)
+async def test_parameters_come_in_many_ways(
+    client: httpx.AsyncClient, request_arguments: dict[str, Any]
+) -> None:
+    for path in ("/translate", "/translate/"):
+        reply = await client.post(path, **request_arguments)
+        assert reply.json() == {"translatedText": "b a"}
+
+
+@pytest.mark.parametrize("as_what", ["data", "files"])
+async def test_a_form_repeats_q_for_a_batch(client: httpx.AsyncClient, as_what: str) -> None:
+    form: Any = FR_EN | {"q": ["a b", "é è"]}
+    if as_what == "files":
+        form = [("q", (None, "a b")), ("q", (None, "é è"))]
+        form += [(name, (None, value)) for name, value in FR_EN.items()]
+    reply = await client.post("/translate", **{as_what: form})
+    assert reply.json() == {"translatedText": ["b a", "è é"]}
+
+
+async def test_alternatives_differ_from_the_answer_and_from_each_other(
+    client: httpx.AsyncClient, engine: ReversingEngine
+) -> None:
+    assert await translate(client, q="a", alternatives=2) == {
+        "translatedText": "a",
+        "alternatives": ["a a"],
+    }
+    assert await translate(client, q=["a b", "!"], alternatives="2") == {
+        "translatedText": ["b a", "!"],
+        "alternatives": [["b b a", "b b a a"], []],
+    }
+    assert await translate(client, q="a", alternatives=-1) == {"translatedText": "a"}
+    await translate(client, q="a", alternatives=9)
+    assert engine.jobs[-1].options.beam_size == 10
+
+
+async def test_own_options_bring_sentences_and_finish_reasons(client: httpx.AsyncClient) -> None:
+    found = await translate(client, q="a b\nc", num_hypotheses=2, beam_size=2)
+    assert found == {
+        "translatedText": "b a\nc",
+        "finish_reason": "eos",
+        "sentences": [
+            {
+                "source": "a b",
+                "translations": [
+                    {"text": "b a", "finish_reason": "eos"},
+                    {"text": "b b a", "finish_reason": "eos"},
+                ],
+            },
+            {
+                "source": "c",
+                "translations": [
+                    {"text": "c", "finish_reason": "eos"},
+                    {"text": "c c", "finish_reason": "eos"},
+                ],
+            },
+        ],
+    }
+
+
+async def test_scores_are_returned_on_request(client: httpx.AsyncClient) -> None:
+    found = await translate(client, q=["a"], return_scores=True)
+    assert found["sentences"][0][0]["translations"][0]["score"] == 0.0
+
+
+async def test_options_reach_the_search(client: httpx.AsyncClient, engine: ReversingEngine) -> None:
+    form = FR_EN | {
+        "q": "a",
+        "beam_size": "3",
+        "num_hypotheses": "2",
+        "length_penalty": "0.5",
+        "min_decoding_length": "2",
+        "max_decoding_length": "7",
+        "return_scores": "true",
+    }
+    assert (await client.post("/translate", data=form)).status_code == 200
+    (job,) = engine.jobs
+    options = job.options
+    assert (options.beam_size, options.num_hypotheses, options.length_penalty) == (3, 2, 0.5)
+    assert (options.min_decoding_length, options.max_decoding_length) == (2, 7)
+    assert options.return_scores
+
+
+async def test_a_translation_without_its_end_says_so_unasked(client: httpx.AsyncClient) -> None:
+    found = await translate(client, q=["a b c", "d"], max_decoding_length=2)
+    assert found["finish_reason"] == ["length", "eos"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "Invalid request: missing q parameter"),
+        ({"q": ""}, "Invalid request: missing q parameter"),
+        ({"q": []}, "Invalid request: missing q parameter"),
+        ({"q": None}, "Invalid request: missing q parameter"),
+        ({"q": "a", "source": ""}, "Invalid request: missing source parameter"),
+        ({"q": "a", "target": None}, "Invalid request: missing target parameter"),
+        ({"q": "a", "source": "zz"}, "zz is not supported"),
+        ({"q": "a", "target": "zz"}, "zz is not supported"),
+        ({"q": "a", "source": "auto"}, "auto is not supported"),
+        ({"q": "a", "source": "z" * 500}, f"{'z' * 32}… is not supported"),
+        ({"q": "a", "format": "html"}, "html format is not supported"),
+        ({"q": "a", "format": "xyz"}, "xyz format is not supported"),
+        ({"q": 5}, "Invalid request: q parameter must be a string or an array of strings"),
+        ({"q": [1]}, "Invalid request: q parameter must be a string or an array of strings"),
+        ({"q": {"a": 1}}, "Invalid request: q parameter must be a string or an array of strings"),
+        ({"q": "a", "source": 5}, "Invalid request: source parameter must be a string"),
+        ({"q": "a", "source": ["fr", 1]}, "Invalid request: source parameter must be a string"),
+        ({"q": "a", "alternatives": "x"}, "Invalid request: alternatives parameter is not a number"),
+        ({"q": "a", "alternatives": True}, "Invalid request: alternatives parameter is not a number"),
+        ({"q": "a", "alternatives": 16}, "Invalid request: alternatives parameter must be <= 15"),
+        ({"q": "a", "beam_size": "x"}, "Invalid request: beam_size parameter is not a number"),
+        ({"q": "a", "beam_size": 1.5}, "Invalid request: beam_size parameter is not a number"),
+        ({"q": "a", "beam_size": 0}, "Invalid request: beam_size parameter must be >= 1"),
+        ({"q": "a", "beam_size": 10**40}, "Invalid request: beam_size parameter must be <= 16"),
+        ({"q": "a", "num_hypotheses": 5}, "Invalid request: num_hypotheses parameter must be <= 4"),
+        ({"q": "a", "length_penalty": "nan"}, "Invalid request: length_penalty parameter is not a number"),
+        ({"q": "a", "length_penalty": 11}, "Invalid request: length_penalty parameter must be <= 10"),
+        ({"q": "a", "max_decoding_length": 257}, "Invalid request: max_decoding_length parameter must be <= 256"),
+        (
+            {"q": "a", "min_decoding_length": 3, "max_decoding_length": 2},
+            "Invalid request: min_decoding_length parameter must be <= 2",
+        ),
+        ({"q": "a", "return_scores": "perhaps"}, "Invalid request: return_scores parameter must be true or false"),
+        ({"q": ["a"] * 11}, "Invalid request: request (11) exceeds text limit (10)"),
+        ({"q": ["a" * 1001]}, "Invalid request: request (1001) exceeds text limit (1000)"),
+    ],
+)  # fmt: skip
+async def test_refusals(
+    client: httpx.AsyncClient, parameters: dict[str, Any], message: str
+) -> None:
+    assert await refusal(client, **parameters) == message
+
+
+@pytest.mark.parametrize("format_", ["", None, "text"])
+async def test_no_format_is_text(client: httpx.AsyncClient, format_: str | None) -> None:
+    assert await translate(client, q="a b", format=format_) == {"translatedText": "b a"}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"[]", "Invalid JSON format"),
+        (b'"q"', "Invalid JSON format"),
+        (b"", "Invalid JSON format: EOF"),
+        (b'{"q": ', "Invalid JSON format: EOF"),
+        (b'{"q": NaN}', "Invalid JSON format: expected value"),
+        (b'{"q": -Infinity}', "Invalid JSON format: invalid number"),
+        (b'{"q": "\xff"}', "Invalid JSON format: invalid unicode"),
+        (rb'{"q": "\ud800"}', "Invalid JSON format: half of a surrogate pair"),
+        (rb'{"\udc00": 1}', "Invalid JSON format: half of a surrogate pair"),
+        (b'{"q": "\xed\xa0\x80"}', "Invalid JSON format: invalid unicode"),
+        (b"[" * 15_000, "Invalid JSON format: recursion limit"),
+        (b'{"a":' * 3_000, "Invalid JSON format: recursion limit"),
+        (b'{"beam_size": ' + b"9" * 15_000 + b"}", "Invalid JSON format: number out of range"),
+    ],
+)
+async def test_json_that_is_none(client: httpx.AsyncClient, body: bytes, reason: str) -> None:
+    reply = await client.post(
+        "/translate", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert reply.status_code == 400
+    assert reply.json()["error"].startswith(reason)
+
+
+async def test_an_infinite_number_is_refused(client: httpx.AsyncClient) -> None:
+    body = b'{"q": "a", "source": "fr", "target": "en", "length_penalty": 1e999}'
+    reply = await client.post(
+        "/translate", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert reply.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"q=%ff&source=fr&target=en"),
+        ("application/x-www-form-urlencoded", b"q=\xff&source=fr&target=en"),
+        ("application/x-www-form-urlencoded", b"q=%ed%a0%80&source=fr&target=en"),
+        ("application/x-www-form-urlencoded", b"a=1&" * 5000),
+        ("multipart/form-data", b"--x--"),
+        ("multipart/form-data; boundary=x", b"nothing of the kind"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="q"\r\n\r\n\xff\r\n--x--\r\n',
+        ),
+    ],
+)
+async def test_forms_that_are_none(
+    client: httpx.AsyncClient, content_type: str, body: bytes
+) -> None:
+    reply = await client.post("/translate", content=body, headers={"Content-Type": content_type})
+    assert reply.status_code in (400, 413)
+    assert isinstance(reply.json()["error"], str)
+
+
+async def test_a_query_that_is_not_utf8(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/translate?q=%ff&source=fr&target=en")
+    assert reply.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/xml", "", "nonsense", "application/json; charset=latin-1"],
+)
+async def test_other_content_types(client: httpx.AsyncClient, content_type: str) -> None:
+    reply = await client.post("/translate", content=b"a", headers={"Content-Type": content_type})
+    assert reply.status_code == 415
+    assert "supported" in reply.json()["error"] or "Content-Type" in reply.json()["error"]
+
+
+async def test_control_characters_do_not_break_anything(client: httpx.AsyncClient) -> None:
+    text = "a\x00b c\x1bd\u202e \ufffe"
+    found = await translate(client, q=text)
+    assert found["translatedText"] == " ".join(reversed(text.split(" ")))
+    reply = await client.post("/translate", data=FR_EN | {"q": text})
+    assert reply.json() == found
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/translate", 405),
+        ("DELETE", "/translate/", 405),
+        ("POST", "/languages", 405),
+        ("GET", "/nothing", 404),
+        ("GET", "/docs/assets/nothing.js", 404),
+        ("GET", "/docs/assets/../../../../etc/passwd", 404),
+    ],
+)
+async def test_every_error_is_in_the_dialect(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    reply = await client.request(method, path)
+    assert reply.status_code == status
+    assert isinstance(reply.json()["error"], str)
+
+
+async def test_languages(client: httpx.AsyncClient) -> None:
+    for path in ("/languages", "/languages/"):
+        # The official client sends a body on this GET.
+        reply = await client.request("GET", path, content=b"api_key=k")
+        (french,) = (language for language in reply.json() if language["code"] == "fr")
+        assert french == {"code": "fr", "name": "French", "targets": ["de", "en", "fr"]}
+
+
+async def test_a_failing_model_is_a_500(client: httpx.AsyncClient, engine: ReversingEngine) -> None:
+    engine.failure = ModelFailure("The model could not translate this text.")
+    reply = await client.post("/translate", json=FR_EN | {"q": "a"})
+    assert reply.status_code == 500
+    assert reply.json() == {"error": "The model could not translate this text."}
+
+
+strings = st.sampled_from(
+    ["", "fr", "en", "zz", "text", "1", "-3", "1e9", "nan", "true", "9" * 5000]
+)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | strings
+names = st.sampled_from(["q", "source", "target", "format", "alternatives", "beam_size", "other"])
+values = scalars | st.lists(scalars, max_size=3) | st.dictionaries(names, scalars, max_size=2)
+
+
+@given(st.dictionaries(names, values), st.booleans())
+def test_whatever_the_parameters_are_they_are_understood_or_refused(
+    parameters: dict[str, object], complete: bool
+) -> None:
+    given_parameters = parameters | ({"q": "a", **FR_EN} if complete else {})
+    try:
+        asked = translation_request(parse(given_parameters), Settings(), deadline=0.0)
+    except ServiceError:
+        return
+    assert isinstance(asked, TranslationRequest)
