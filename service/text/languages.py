@@ -1,0 +1,118 @@
+"""Language codes: what clients send, what the model has, and what people call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypedDict
+
+from service.errors import UnsupportedLanguage
+from service.package.manifest import LanguagePair
+from service.text.language_names import ENGLISH_NAMES
+
+_LONGEST_CODE = 35
+"""RFC 5646 says that 35 characters hold every code; more of a wrong one is not repeated."""
+
+_SAME = {
+    # LibreTranslate's own
+    "pb": "pt-BR",
+    "zt": "zh-Hant",
+    # the script that is meant
+    "zh": "zh-Hans",
+    "zh-CN": "zh-Hans",
+    "zh-SG": "zh-Hans",
+    "zh-HK": "zh-Hant",
+    "zh-MO": "zh-Hant",
+    "zh-TW": "zh-Hant",
+    # replaced in ISO 639
+    "in": "id",
+    "iw": "he",
+    "ji": "yi",
+}
+
+
+class ListedLanguage(TypedDict):
+    """An entry of GET /languages."""
+
+    code: str
+    name: str
+    targets: list[str]
+
+
+class Languages:
+    """The languages of a model, under the codes of its manifest."""
+
+    def __init__(self, pairs: Iterable[LanguagePair]) -> None:
+        self._targets: dict[str, set[str]] = {}
+        for pair in pairs:
+            self._targets.setdefault(pair.source, {pair.source}).add(pair.target)
+            self._targets.setdefault(pair.target, {pair.target})
+        self._codes = {canonical(code): code for code in self._targets}
+
+    def resolve(self, source: str, target: str) -> LanguagePair:
+        """The model's pair for the codes that a client sent.
+
+        Case does not matter. A code that the model lacks stands for the same language under
+        another code (pt-BR and pb), without its region (fr-CA for a model of fr), or in a region
+        where the client names none. A language is its own target too: nothing is to be done then.
+
+        Raises:
+            UnsupportedLanguage: in LibreTranslate's words.
+        """
+        known_source, known_target = self._find(source), self._find(target)
+        if known_target not in self._targets[known_source]:
+            raise UnsupportedLanguage(
+                f"{name(known_target)} ({known_target}) is not available as a target language "
+                f"from {name(known_source)} ({known_source})"
+            )
+        return LanguagePair(source=known_source, target=known_target)
+
+    def listing(self) -> list[ListedLanguage]:
+        """Every language, by code, with its targets by code, itself among them."""
+        return [
+            {"code": code, "name": name(code), "targets": sorted(targets)}
+            for code, targets in sorted(self._targets.items())
+        ]
+
+    def _find(self, code: str) -> str:
+        wanted = canonical(code)
+        language, _, rest = wanted.partition("-")
+        candidates = [wanted, canonical(_without_region(wanted))]
+        if not rest:
+            candidates += [one for one in sorted(self._codes) if _without_region(one) == language]
+        for candidate in candidates:
+            if candidate in self._codes:
+                return self._codes[candidate]
+        raise UnsupportedLanguage(f"{code[:_LONGEST_CODE]} is not supported")
+
+
+def canonical(code: str) -> str:
+    """One spelling for all codes of a language: fr_fr → fr-FR, ZH-TW → zh-Hant, pb → pt-BR."""
+    language, *rest = code.strip().replace("_", "-").split("-")
+    spelt = "-".join([language.lower(), *(_spelt(subtag) for subtag in rest)])
+    return _SAME.get(spelt, spelt)
+
+
+def name(code: str) -> str:
+    """English name of a language; the code itself where none is known."""
+    spelt = canonical(code)
+    return (
+        ENGLISH_NAMES.get(code)
+        or ENGLISH_NAMES.get(spelt)
+        or ENGLISH_NAMES.get(spelt.partition("-")[0])
+        or code
+    )
+
+
+def _spelt(subtag: str) -> str:
+    return subtag.title() if _is_script(subtag) else subtag.upper()
+
+
+def _is_script(subtag: str) -> bool:
+    return len(subtag) == len("Latn")
+
+
+def _without_region(code: str) -> str:
+    """Language and script: only a region is left out, since readers of one script may not read
+    another."""
+    language, *rest = code.split("-")
+    return "-".join([language, *filter(_is_script, rest)])
