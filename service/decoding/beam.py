@@ -29,9 +29,10 @@ class _Continuation(NamedTuple):
 class Beam:
     """The hypotheses of one sentence. Place i is the i-th live hypothesis, best first."""
 
-    def __init__(self, options: DecodingOptions, end: int) -> None:
+    def __init__(self, options: DecodingOptions, end: int, max_length: int) -> None:
         self._options = options
         self._end = end
+        self._max_length = min(options.max_decoding_length, max_length)
         self._step = 0
         self._totals = np.zeros(1, np.float32)  # (live,)
         self._tokens: list[tuple[int, ...]] = [()]  # of each live hypothesis
@@ -76,7 +77,7 @@ class Beam:
         log_probs, ids: (size, at least candidates) best continuations of each live hypothesis.
         """
         best = self._best_continuations(log_probs, ids)
-        last_step = self._step + 1 == self._options.max_decoding_length
+        last_step = self._step + 1 == self._max_length
         going_on = self._select(best, last_step)
         self.done = last_step or not going_on or self._has_enough()
         self._tokens = [(*self._tokens[c.parent], c.token) for c in going_on]

@@ -21,24 +21,30 @@ KEEP_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """What the search has to know of the target tokens."""
+class Target:
+    """What the search has to know of a model's target side."""
 
     start: int
+    """The decoder's first input."""
     end: int
-    size: int
+    """The token that ends a hypothesis."""
+    vocabulary: int
+    """How many tokens there are."""
+    max_length: int
+    """Most steps that the decoder can take; a larger max_decoding_length means this one."""
 
 
 class Search:
     """A batch on its way. Sentences are known by their index in the batch, whatever finishes."""
 
     def __init__(
-        self, decoding: Decoding, options: Sequence[DecodingOptions], vocabulary: Vocabulary
+        self, decoding: Decoding, options: Sequence[DecodingOptions], target: Target
     ) -> None:
         self._decoding = decoding
-        self._vocabulary = vocabulary
+        self._target = target
         self._beams = {
-            index: Beam(sentence, vocabulary.end) for index, sentence in enumerate(options)
+            index: Beam(sentence, target.end, target.max_length)
+            for index, sentence in enumerate(options)
         }
         self._memory = list(self._beams)  # sentences that the decoding still holds
         self._starts = {index: index for index in self._beams}  # first row in the step before
@@ -68,18 +74,16 @@ class Search:
         places = {sentence: place for place, sentence in enumerate(self._memory)}
         sizes = [beam.size for _, beam in beams]
         parents = [self._starts[index] + p for index, beam in beams for p in beam.parents]
-        last_ids = [id_ for _, beam in beams for id_ in beam.last_tokens(self._vocabulary.start)]
+        last_ids = [id_ for _, beam in beams for id_ in beam.last_tokens(self._target.start)]
         banned = self._rows_that_may_not_end()
         return StepInput(
             last_ids=np.array(last_ids, np.int64),
             positions=np.repeat(np.array([beam.step for _, beam in beams], np.int64), sizes),
             parents=np.array(parents, np.int64),
             sentences=np.repeat(np.array([places[index] for index, _ in beams], np.int64), sizes),
-            biased=np.array([(row, self._vocabulary.end) for row in banned], np.int64).reshape(
-                -1, 2
-            ),
+            biased=np.array([(row, self._target.end) for row in banned], np.int64).reshape(-1, 2),
             biases=np.full(len(banned), -np.inf, np.float32),
-            candidates=min(self._vocabulary.size, max(beam.candidates for _, beam in beams)),
+            candidates=min(self._target.vocabulary, max(beam.candidates for _, beam in beams)),
         )
 
     def _rows_that_may_not_end(self) -> list[int]:
@@ -118,10 +122,10 @@ def decode(
     model: Seq2SeqModel,
     source_ids: Sequence[tuple[int, ...]],
     options: Sequence[DecodingOptions],
-    vocabulary: Vocabulary,
+    target: Target,
 ) -> list[tuple[Hypothesis, ...]]:
     """Translate one batch to its end; results in the order of the sentences."""
-    search = Search(model.encode(list(source_ids)), options, vocabulary)
+    search = Search(model.encode(list(source_ids)), options, target)
     results: dict[int, tuple[Hypothesis, ...]] = {}
     while search.sentences:
         results |= search.step()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import structlog
 
 from service.decoding.model import Seq2SeqModel
-from service.decoding.search import Search, Vocabulary
+from service.decoding.search import Search, Target
 from service.errors import DeadlineExceeded, ModelFailure, ServiceError, ShuttingDown
 from service.scheduling.admission import RETRY_AFTER_SECONDS
 from service.scheduling.job import Job
@@ -27,11 +27,9 @@ STOPPING = "The service is shutting down."
 class Engine:
     """Translates submitted jobs. Whatever happens, every job is answered."""
 
-    def __init__(
-        self, model: Seq2SeqModel, vocabulary: Vocabulary, limits: SchedulingSettings
-    ) -> None:
+    def __init__(self, model: Seq2SeqModel, target: Target, limits: SchedulingSettings) -> None:
         self._model = model
-        self._vocabulary = vocabulary
+        self._target = target
         self._queue = JobQueue(limits)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -43,10 +41,10 @@ class Engine:
     @classmethod
     @contextmanager
     def running(
-        cls, model: Seq2SeqModel, vocabulary: Vocabulary, limits: SchedulingSettings
+        cls, model: Seq2SeqModel, target: Target, limits: SchedulingSettings
     ) -> Iterator[Engine]:
         """Start an engine; on leaving, whatever is unanswered fails with ShuttingDown."""
-        engine = cls(model, vocabulary, limits)
+        engine = cls(model, target, limits)
         engine._thread.start()
         try:
             yield engine
@@ -92,11 +90,12 @@ class Engine:
             self._search(jobs)
         except Exception:
             log.exception("a batch failed", sentences=len(jobs))
-            _fail(jobs, ModelFailure(FAILED))
+        finally:
+            _fail(jobs, ModelFailure(FAILED))  # no effect on those that were answered
 
     def _search(self, jobs: list[Job]) -> None:
         decoding = self._model.encode([job.source_ids for job in jobs])
-        search = Search(decoding, [job.options for job in jobs], self._vocabulary)
+        search = Search(decoding, [job.options for job in jobs], self._target)
         while search.sentences:
             self.steps += 1
             self.rows += search.rows

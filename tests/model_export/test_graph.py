@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from model_export import graph, reference, sources
+from model_export.graph.precision import quantize
+from model_export.spec import Checkpoint
+from tests.conftest import DATA, TINY_MARIAN, golden
+
+GOLDEN = golden("tiny")
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return sources.load(TINY_MARIAN)
+
+
+@pytest.mark.parametrize("precision", list(graph.PRECISIONS))
+def test_the_graphs_satisfy_onnx_checker(checkpoint: Checkpoint, precision: str) -> None:
+    graphs = graph.build(checkpoint.network, precision)
+    for model in (graphs.encoder, graphs.decoder):
+        known = onnx.ModelProto.FromString(model.SerializeToString())
+        # The checker knows the standard operators only.
+        kept = [node for node in known.graph.node if node.domain == ""]
+        for node in kept:
+            schema = onnx.defs.get_schema(node.op_type, 21)
+            assert set(attribute.name for attribute in node.attribute) <= set(schema.attributes)
+        if len(kept) == len(known.graph.node):
+            onnx.checker.check_model(known, full_check=True)
+
+
+def test_the_reference_is_transformers(checkpoint: Checkpoint) -> None:
+    network, tokens = checkpoint.network, checkpoint.tokens
+    for source, expected in zip(GOLDEN["source_ids"], GOLDEN["transformers"], strict=True):
+        memory = reference.encode(network, source)
+        scores = reference.log_probs(network, memory, [tokens.start, *expected["tokens"][:-1]])
+        chosen = scores[range(len(scores)), expected["tokens"]]
+        np.testing.assert_allclose(chosen[1:], expected["log_probs"][1:], atol=1e-4)
+        found = reference.greedy(network, source, tokens.start, tokens.end, 40)
+        assert found == [token for token in expected["tokens"] if token != tokens.end]
+
+
+def test_quantizing_loses_at_most_half_a_step() -> None:
+    matrix = np.random.default_rng(0).normal(size=(20, 30)).astype(np.float32)
+    matrix[:, 7] = 0
+    integers, scale = quantize(matrix, axis=0)
+    assert scale.shape == (1, 30)
+    assert integers.dtype == np.int8
+    assert np.abs(integers).max() == 127
+    assert (np.abs(integers * scale - matrix) <= scale / 2 + 1e-7).all()
+
+
+@pytest.mark.parametrize("precision", [name for name, at in graph.DEVICES.items() if "cuda" in at])
+def test_every_operator_has_a_cuda_kernel(checkpoint: Checkpoint, precision: str) -> None:
+    kernels = json.loads((DATA / "cuda_kernels.json").read_text(encoding="utf-8"))["kernels"]
+    graphs = graph.build(checkpoint.network, precision)
+    for model in (graphs.encoder, graphs.decoder):
+        versions = {opset.domain: opset.version for opset in model.opset_import}
+        for node in model.graph.node:
+            assert any(
+                (kernel["domain"], kernel["op"]) == (node.domain, node.op_type)
+                and kernel["since"] <= versions[node.domain] <= kernel["until"]
+                for kernel in kernels
+            ), node.op_type

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.errors import ProviderUnavailable
+from service.package.directory import ModelDirectory
+from service.runtime import providers
+from service.runtime.seq2seq import OnnxSeq2Seq
+from service.settings import RuntimeSettings
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [("max 100000", None), ("100000 100000", 1), ("50000 100000", 1), ("nonsense", None)],
+)
+def test_cpus_are_bounded_by_the_cgroups_quota(
+    tmp_path: Path, quota: str, expected: int | None
+) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    everything = providers.available_cpus(tmp_path / "missing")
+    assert providers.available_cpus(file) == (expected or everything)
+
+
+def test_threads_that_were_asked_for_are_used() -> None:
+    assert providers.session_options(RuntimeSettings(threads=3)).intra_op_num_threads == 3
+
+
+def test_cuda_without_a_gpu_is_refused_and_not_replaced_by_the_cpu(tiny_directory: Path) -> None:
+    directory = ModelDirectory.open(tiny_directory)
+    with pytest.raises(ProviderUnavailable, match="cuda was asked for"):
+        OnnxSeq2Seq.load(directory, directory.variant("fp32"), RuntimeSettings(device="cuda"))
+
+
+def test_cuda_is_asked_for_with_bounded_memory_and_plain_float32() -> None:
+    settings = RuntimeSettings(device="cuda", device_id=1, gpu_memory_limit_mb=2)
+    ((name, options),) = providers.providers(settings)
+    assert name == "CUDAExecutionProvider"
+    assert options["gpu_mem_limit"] == 2 * 2**20
+    assert (options["device_id"], options["use_tf32"]) == (1, 0)

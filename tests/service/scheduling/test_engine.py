@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import wait
+
+import pytest
+
+from service.decoding.search import Target, decode
+from service.domain import DecodingOptions
+from service.errors import DeadlineExceeded, ModelFailure, ShuttingDown
+from service.scheduling.engine import Engine
+from service.scheduling.job import Job
+from service.settings import SchedulingSettings
+from tests.table_model import TableModel
+
+TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
+LIMITS = SchedulingSettings()
+SECONDS = 20
+"""Longest that anything here is waited for; all of it takes milliseconds."""
+
+
+def job(seed: int, *, beam_size: int = 2, deadline: float = 1000, longest: int = 30) -> Job:
+    options = DecodingOptions(beam_size=beam_size, max_decoding_length=longest)
+    return Job((seed, 1), options, time.monotonic() + deadline)
+
+
+class Gate:
+    """Holds the model before a step until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self) -> None:
+        self.reached.set()
+        assert self.opened.wait(SECONDS)
+
+
+def test_jobs_get_what_the_search_finds() -> None:
+    jobs = [job(seed, beam_size=1 + seed % 4) for seed in range(40)]
+    with Engine.running(TableModel(TARGET), TARGET, LIMITS) as running:
+        running.submit(jobs)
+        found = [job.result.result(SECONDS) for job in jobs]
+    for one, hypotheses in zip(jobs, found, strict=True):
+        expected = decode(TableModel(TARGET), [one.source_ids], [one.options], TARGET)
+        assert hypotheses == expected[0]
+
+
+def test_what_waits_is_translated_together() -> None:
+    gate = Gate()
+    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+        first, rest = job(0, longest=1), [job(seed) for seed in range(1, 9)]
+        running.submit([first])
+        assert gate.reached.wait(SECONDS)
+        for one in rest:
+            running.submit([one])
+        assert running.waiting == 8
+        gate.opened.set()
+        wait([one.result for one in rest], SECONDS)
+        assert running.steps <= 1 + 30
+        assert running.rows > 8
+
+
+def test_a_batch_that_fails_fails_alone() -> None:
+    failures = [RuntimeError("no such kernel")]
+
+    def fail_once() -> None:
+        if failures:
+            raise failures.pop()
+
+    with Engine.running(TableModel(TARGET, fail_once), TARGET, LIMITS) as running:
+        bad = job(1)
+        running.submit([bad])
+        with pytest.raises(ModelFailure):
+            bad.result.result(SECONDS)
+        good = job(2)
+        running.submit([good])
+        assert good.result.result(SECONDS)
+        assert running.alive
+
+
+def test_an_abandoned_sentence_frees_its_rows_and_leaves_the_others_alone() -> None:
+    gate = Gate()
+    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+        leaving, staying = job(1, beam_size=4), job(2, longest=12)
+        running.submit([leaving, staying])
+        assert gate.reached.wait(SECONDS)
+        leaving.result.cancel()
+        gate.opened.set()
+        found = staying.result.result(SECONDS)
+        assert running.rows <= 2 + 12 * 2
+    assert found == decode(TableModel(TARGET), [staying.source_ids], [staying.options], TARGET)[0]
+
+
+def test_a_deadline_that_passes_while_decoding_fails_the_job() -> None:
+    gate = Gate()
+    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+        late = job(1, deadline=0.05)
+        running.submit([late])
+        assert gate.reached.wait(SECONDS)
+        while time.monotonic() <= late.deadline:
+            threading.Event().wait(0.01)
+        gate.opened.set()
+        with pytest.raises(DeadlineExceeded):
+            late.result.result(SECONDS)
+
+
+def test_stopping_answers_whoever_waits() -> None:
+    gate = Gate()
+    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+        decoding = job(1)
+        running.submit([decoding])
+        assert gate.reached.wait(SECONDS)
+        waiting = job(2)
+        running.submit([waiting])
+        stopper = threading.Thread(target=running.stop)
+        stopper.start()
+        with pytest.raises(ShuttingDown):
+            waiting.result.result(SECONDS)
+        gate.opened.set()
+        with pytest.raises(ShuttingDown):
+            decoding.result.result(SECONDS)
+        stopper.join(SECONDS)
+        assert not running.alive
+        with pytest.raises(ShuttingDown):
+            running.submit([job(3)])
+
+
+def test_a_thread_that_dies_answers_whoever_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    gate = Gate()
+
+    def die() -> None:
+        gate()
+        raise SystemExit
+
+    with Engine.running(TableModel(TARGET, die), TARGET, LIMITS) as running:
+        decoding, waiting = job(1), job(2)
+        running.submit([decoding])
+        assert gate.reached.wait(SECONDS)
+        running.submit([waiting])
+        gate.opened.set()
+        for one in (decoding, waiting):
+            with pytest.raises(ModelFailure):
+                one.result.result(SECONDS)
+        with pytest.raises(ShuttingDown):
+            running.submit([job(3)])

@@ -1,0 +1,65 @@
+"""A model without weights: its distributions are drawn anew from each prefix. Search can be
+compared with trying every sequence, and can be made to wait or to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from service.decoding.model import Candidates, Ids, LogProbs, StepInput
+from service.decoding.search import Target
+
+
+class TableModel:
+    """Next-token distributions that depend on the source and on every token before."""
+
+    def __init__(self, target: Target, before_step: Callable[[], None] = lambda: None) -> None:
+        self.target = target
+        self.before_step = before_step
+
+    def logits(self, source_ids: tuple[int, ...], prefix: tuple[int, ...]) -> LogProbs:
+        """(vocabulary,)"""
+        seed = [value + 1 for value in (*source_ids, 999, *prefix)]
+        return np.random.default_rng(seed).normal(size=self.target.vocabulary).astype(np.float32)
+
+    def encode(self, source_ids: list[tuple[int, ...]]) -> TableDecoding:
+        return TableDecoding(self, source_ids)
+
+
+class TableDecoding:
+    """A batch being decoded. It keeps each row's tokens, so it checks parents and last_ids."""
+
+    def __init__(self, model: TableModel, source_ids: list[tuple[int, ...]]) -> None:
+        self._model = model
+        self.sources = source_ids
+        self._rows: list[tuple[int, ...]] = [() for _ in source_ids]
+
+    def step(self, step: StepInput) -> Candidates:
+        self._model.before_step()
+        self._rows = [self._continue(*row) for row in zip(step.parents, step.last_ids, strict=True)]
+        assert [len(row) for row in self._rows] == step.positions.tolist()
+        assert (np.diff(step.sentences) >= 0).all()
+        logits = np.stack(
+            [
+                self._model.logits(self.sources[sentence], row)
+                for sentence, row in zip(step.sentences, self._rows, strict=True)
+            ]
+        )
+        logits[tuple(step.biased.T)] += step.biases
+        log_probs = log_softmax(logits)
+        ids = np.argsort(-log_probs, axis=-1, kind="stable")[:, : step.candidates]
+        return Candidates(np.take_along_axis(log_probs, ids, axis=-1), ids)
+
+    def keep(self, sentences: Ids) -> None:
+        self.sources = [self.sources[sentence] for sentence in sentences]
+
+    def _continue(self, parent: int, last_id: int) -> tuple[int, ...]:
+        prefix = self._rows[parent]
+        return prefix if last_id == self._model.target.start else (*prefix, int(last_id))
+
+
+def log_softmax(logits: LogProbs) -> LogProbs:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    result: LogProbs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
