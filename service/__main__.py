@@ -39,7 +39,7 @@ def main(open_model: OpenModel | None = None) -> int:
     try:
         settings = load()
         logs.configure(settings.server)
-        config = uvicorn.Config("", loop="auto")
+        config = uvicorn.Config("", log_config=None)  # for its choice of event loop
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(serve(settings, open_model))
     except StartupError as error:

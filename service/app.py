@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from fastapi import FastAPI
 
@@ -16,23 +17,35 @@ from service.api.dialect import Dialects
 from service.api.dialects import libretranslate
 from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
+from service.decoding.search import Target
+from service.domain import DecodingOptions
+from service.errors import InvalidPackage, ServiceError
 from service.metrics import Metrics
 from service.package.directory import ModelDirectory
+from service.package.manifest import Manifest
+from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.admission import Admission
+from service.scheduling.engine import Engine
+from service.scheduling.job import Job
 from service.settings import Settings
-from service.translator import Engine, TextPipeline, Translator
-
-if TYPE_CHECKING:
-    from service.text.languages import Languages
+from service.text.languages import Languages
+from service.text.pipeline import TextPipeline
+from service.text.tokenizer import Tokenizer
+from service.translator import Decoder, Text, Translator
 
 DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
     "LibreTranslate's, so its clients work here."
 )
 
+FASTEST_FIRST = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
+"""Precisions by device."""
+WARM_UP = "1, 2, 3."
+WARM_UP_SECONDS = 60.0
 
-class RunningEngine(Engine, Protocol):
-    """An engine that can be watched."""
+
+class WatchedDecoder(Decoder, Protocol):
+    """A decoder that can be watched; the engine is one."""
 
     @property
     def alive(self) -> bool:
@@ -55,8 +68,8 @@ class RunningEngine(Engine, Protocol):
 class RunningModel:
     """A model that is loaded, warm and decoding."""
 
-    engine: RunningEngine
-    text: TextPipeline
+    engine: WatchedDecoder
+    text: Text
     languages: Languages
     description: ModelDescription
 
@@ -99,10 +112,66 @@ def create_app(settings: Settings, open_model: OpenModel | None = None) -> FastA
 
 @contextmanager
 def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
-    """Check, load and warm up the model directory of the settings."""
-    ModelDirectory.open(settings.model.directory)
-    raise NotImplementedError
-    yield
+    """Check, load and warm up the model directory of the settings.
+
+    Raises:
+        InvalidPackage: the directory breaks its contract, or its model cannot translate.
+        ProviderUnavailable: the device that was asked for cannot be used.
+    """
+    directory = ModelDirectory.open(settings.model.directory)
+    manifest = directory.manifest
+    name = settings.model.variant or _fastest_variant(manifest, settings.runtime.device)
+    variant = directory.variant(name)
+    directory.check(directory.files_of(variant))
+    tokenizer = Tokenizer.load(
+        directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
+    )
+    model = OnnxSeq2Seq.load(directory, variant, settings.runtime)
+    target = Target(
+        manifest.tokens.start,
+        manifest.tokens.end,
+        manifest.limits.target_vocabulary,
+        manifest.limits.max_target_tokens,
+    )
+    with Engine.running(model, target, settings.scheduling) as engine:
+        text = TextPipeline(tokenizer, manifest.limits.max_source_tokens)
+        _warm_up(engine, text, settings.decoding.options())
+        yield RunningModel(
+            engine=engine,
+            text=text,
+            languages=Languages(manifest.pairs),
+            description=ModelDescription(
+                name=manifest.name,
+                variant=name,
+                precision=variant.precision,
+                device=settings.runtime.device,
+                provider=model.provider,
+            ),
+        )
+
+
+def _fastest_variant(manifest: Manifest, device: str) -> str:
+    for precision in FASTEST_FIRST[device]:
+        for name, variant in sorted(manifest.variants.items()):
+            if device in variant.devices and variant.precision == precision:
+                return name
+    raise InvalidPackage(
+        f"The model {manifest.name} has no variant for the device {device}; it has: "
+        f"{', '.join(sorted(manifest.variants))}."
+    )
+
+
+def _warm_up(engine: Engine, text: TextPipeline, options: DecodingOptions) -> None:
+    """Translate once, so that the first request does not pay for what is set up on first use."""
+    jobs = [
+        Job(ids, options, time.monotonic() + WARM_UP_SECONDS) for _, ids in text.encode(WARM_UP)
+    ]
+    engine.submit(jobs)
+    try:
+        for job in jobs:
+            job.result.result(WARM_UP_SECONDS)
+    except (ServiceError, TimeoutError) as error:
+        raise InvalidPackage(f"The model cannot translate: {error}") from error
 
 
 def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Service:
@@ -113,7 +182,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
         translator=Translator(
             text=model.text,
             languages=model.languages,
-            engine=model.engine,
+            decoder=model.engine,
             admission=admission,
             metrics=metrics,
         ),
@@ -124,7 +193,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
     )
 
 
-def _observe(metrics: Metrics, admission: Admission, engine: RunningEngine) -> None:
+def _observe(metrics: Metrics, admission: Admission, engine: WatchedDecoder) -> None:
     metrics.gauge(
         "seq2seq_waiting_items", "Texts accepted and not yet answered.", lambda: admission.items
     )

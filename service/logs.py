@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from service.settings import ServerSettings
 
+MAX_FRAMES = 12
+"""Innermost frames of an unexpected error that are logged."""
+
 
 def configure(settings: ServerSettings, stream: TextIO | None = None) -> None:
     """Send all log lines to the stream (standard error). Call it once, before serving."""
@@ -57,7 +60,7 @@ def configure(settings: ServerSettings, stream: TextIO | None = None) -> None:
 
 def failure(error: BaseException) -> dict[str, object]:
     """What may be logged of an unexpected error: its type and where it was raised, no message."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
     return {
         "error": type(error).__name__,
         "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],

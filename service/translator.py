@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from service.domain import (
     DecodingOptions,
@@ -21,9 +21,7 @@ from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.scheduling.admission import Admission
 from service.scheduling.job import Job
-
-if TYPE_CHECKING:
-    from service.text.languages import Languages
+from service.text.languages import Languages
 
 THREAD_FROM_CHARACTERS = 2_000
 """Preparing less text than this takes a few milliseconds: not worth another thread."""
@@ -31,14 +29,14 @@ THREAD_FROM_CHARACTERS = 2_000
 R = TypeVar("R")
 
 
-class Engine(Protocol):
-    """What decodes. It answers every job, or fails it, by the job's deadline."""
+class Decoder(Protocol):
+    """What decodes, such as the engine. It answers or fails every job."""
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take the jobs. Does not wait."""
 
 
-class TextPipeline(Protocol):
+class Text(Protocol):
     """Strings ↔ ids. Safe for any number of threads."""
 
     def segments(self, text: str, language: str) -> list[Segment]:
@@ -60,15 +58,15 @@ class Translator:
     def __init__(
         self,
         *,
-        text: TextPipeline,
+        text: Text,
         languages: Languages,
-        engine: Engine,
+        decoder: Decoder,
         admission: Admission,
         metrics: Metrics,
     ) -> None:
         self._text = text
         self._languages = languages
-        self._engine = engine
+        self._decoder = decoder
         self._admission = admission
         self._metrics = metrics
 
@@ -132,7 +130,7 @@ class Translator:
         jobs = [Job(ids, options, deadline) for ids in source_ids]
         results = [asyncio.wrap_future(job.result) for job in jobs]
         try:
-            self._engine.submit(jobs)
+            self._decoder.submit(jobs)
             return await asyncio.gather(*results)
         finally:
             for job in jobs:  # no harm to those that are done

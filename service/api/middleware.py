@@ -19,6 +19,7 @@ from service.metrics import Metrics
 
 log = structlog.stdlib.get_logger(__name__)
 
+GIVEN_UP = "The service is shutting down."
 REQUEST_ID = "X-Request-ID"
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER_SECONDS = 5.0
@@ -43,13 +44,20 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, answer.send)
+            except asyncio.CancelledError:
+                # Only a server does this that has waited long enough for its requests to end.
+                await self._reply(scope, receive, answer, 503, GIVEN_UP)
             except Exception as error:
                 log.error("unexpected error", **failure(error))  # noqa: TRY400 (its message may quote the request)
-                if answer.status is None:
-                    reply = self._dialects.of(scope).error(500, INTERNAL_ERROR)
-                    await reply(scope, receive, answer.send)
+                await self._reply(scope, receive, answer, 500, INTERNAL_ERROR)
             finally:
                 self._record(scope, answer.status, time.perf_counter() - started)
+
+    async def _reply(
+        self, scope: Scope, receive: Receive, answer: _Answer, status: int, message: str
+    ) -> None:
+        if answer.status is None:
+            await self._dialects.of(scope).error(status, message)(scope, receive, answer.send)
 
     def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
         # The route's pattern, not the path: a path and a query may hold anything.

@@ -25,13 +25,13 @@ from service.domain import (
     TextTranslation,
     TranslationRequest,
 )
-from service.errors import InvalidRequest, RequestTooLarge, UnsupportedLanguage
+from service.errors import InvalidRequest, RequestTooLarge
 from service.settings import Settings
 
 DIALECT = Dialect(prefix="", error_body=lambda message: {"error": message})
 LENGTH_PENALTY_BOUND = 10.0
 MAX_ECHO = 32
-"""Most characters of a wrong value that an error repeats."""
+"""Most characters of a wrong format that the error repeats."""
 
 V = TypeVar("V")
 
@@ -264,13 +264,10 @@ def translation_request(
         RequestTooLarge: too many texts, or too many characters.
     """
     if body.format not in ("", "text"):
-        raise InvalidRequest(f"{_echo(body.format)} format is not supported")
+        raise InvalidRequest(f"{body.format[:MAX_ECHO]} format is not supported")
     texts = body.texts
     _at_most(len(texts), settings.limits.max_items)
     _at_most(sum(map(len, texts)), settings.limits.max_characters)
-    for code in (body.source, body.target):
-        if len(code) > MAX_ECHO:
-            raise UnsupportedLanguage(f"{_echo(code)} is not supported")
     return TranslationRequest(
         texts=texts,
         source=body.source,
@@ -332,10 +329,6 @@ def _within(name: str, value: float, least: float, most: float) -> None:
 def _at_most(size: int, limit: int) -> None:
     if size > limit:
         raise RequestTooLarge(f"Invalid request: request ({size}) exceeds text limit ({limit})")
-
-
-def _echo(value: str) -> str:
-    return value if len(value) <= MAX_ECHO else f"{value[:MAX_ECHO]}…"
 
 
 def _alternatives(found: TextTranslation, most: int) -> list[str]:

@@ -51,11 +51,15 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """The log lines so far."""
+    """The service's log lines so far."""
     stream = io.StringIO()
     root = logging.getLogger()
     before = root.handlers, root.level
     logs.configure(ServerSettings(), stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    yield lambda: [
+        line
+        for line in map(json.loads, stream.getvalue().splitlines())
+        if line["logger"] != "httpx"  # the client's own
+    ]
     root.handlers, root.level = before
     structlog.reset_defaults()

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from service.app import OpenModel, create_app
+from service.settings import PREFIX, SchedulingSettings, Settings
+from tests.service.api.reversing import ReversingEngine, serving
+
+ROOT = Path(__file__).parents[2]
+FR_EN = {"source": "fr", "target": "en"}
+
+
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for what happens in another thread or process."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@contextmanager
+def live_server(settings: Settings, open_model: OpenModel) -> Iterator[str]:
+    """A real server in a thread; its URL."""
+    app = create_app(settings, open_model)
+    config = uvicorn.Config(app, port=0, lifespan="on", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="server")
+    thread.start()
+    try:
+        until(lambda: server.started or not thread.is_alive(), 60)
+        host, port = server.servers[0].sockets[0].getsockname()
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def engine() -> ReversingEngine:
+    return ReversingEngine()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(scheduling=SchedulingSettings(max_waiting_items=3))
+
+
+@pytest.fixture
+def url(settings: Settings, engine: ReversingEngine) -> Iterator[str]:
+    with live_server(settings, serving(engine)) as url:
+        yield url
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url) as client:
+        yield client
+
+
+@dataclass
+class Process:
+    """A service in a process of its own."""
+
+    popen: subprocess.Popen[str]
+    lines: list[dict[str, Any]]
+    """Its log so far."""
+
+    def tell(self, word: str) -> None:
+        """Tell the reversing engine what to do."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.write(f"{word}\n")
+        self.popen.stdin.flush()
+
+    def logged(self, event: str) -> bool:
+        """Whether an event that begins like this was logged."""
+        return any(line["event"].startswith(event) for line in self.lines)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        until(lambda: self.logged("ready on ") or self.popen.poll() is not None, 60)
+        (ready,) = (line["event"] for line in self.lines if line["event"].startswith("ready on "))
+        return str(ready.removeprefix("ready on "))
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This environment with these settings and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return kept | {f"{PREFIX}{name}": value for name, value in settings.items()}
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """Start a process that serves the reversing model on a free port."""
+    started: list[Process] = []
+
+    def start(**settings: str) -> Process:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "tests.end_to_end.serve_reversing"],
+            cwd=ROOT,
+            env=environment(**{"SERVER__PORT": "0"} | settings),
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        process = Process(popen, [])
+        reader = threading.Thread(target=read, args=(process,))
+        reader.start()
+        readers.append(reader)
+        started.append(process)
+        return process
+
+    def read(process: Process) -> None:
+        assert process.popen.stderr is not None
+        for line in process.popen.stderr:
+            process.lines.append(json.loads(line))
+
+    readers: list[threading.Thread] = []
+    yield start
+    for process, reader in zip(started, readers, strict=True):
+        process.popen.kill()
+        process.popen.wait()
+        reader.join()
+        for pipe in (process.popen.stdin, process.popen.stderr):
+            assert pipe is not None
+            pipe.close()

@@ -1,0 +1,123 @@
+"""What happens to a connection when its client does not behave."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from service.settings import LimitSettings, SchedulingSettings, Settings
+from tests.end_to_end.conftest import until
+from tests.service.api.reversing import ReversingEngine
+
+BODY = json.dumps({"q": "a b", "source": "fr", "target": "en"}).encode()
+HEAD = (
+    b"POST /translate HTTP/1.1\r\nHost: service\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n"
+)
+LIMIT = 100_000
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(
+        limits=LimitSettings(max_body_bytes=LIMIT),
+        scheduling=SchedulingSettings(deadline_seconds=0.5),
+    )
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[socket.socket]:
+    address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        yield connection
+
+
+def read(connection: socket.socket) -> bytes:
+    """All that arrives until the other side closes."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+class TestAPatientService:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings()
+
+    def test_a_client_that_leaves_frees_its_rows(
+        self, connection: socket.socket, client: httpx.Client, engine: ReversingEngine
+    ) -> None:
+        engine.hold()
+        connection.sendall(HEAD % len(BODY) + BODY)
+        until(lambda: engine.waiting == 1)
+        connection.close()
+        until(lambda: engine.jobs[0].abandoned)
+        seen = 'seq2seq_requests_total{route="/translate",status="499"} 1.0'
+        until(lambda: seen in client.get("/metrics").text)
+        assert "seq2seq_waiting_items 0.0" in client.get("/metrics").text
+
+    def test_a_client_that_leaves_while_it_sends_is_counted_too(
+        self, connection: socket.socket, client: httpx.Client
+    ) -> None:
+        connection.sendall(HEAD % len(BODY) + BODY[:5])
+        connection.close()
+        seen = 'seq2seq_requests_total{route="/translate",status="499"} 1.0'
+        until(lambda: seen in client.get("/metrics").text)
+
+
+def test_a_body_that_is_too_large_is_refused_while_it_arrives(connection: socket.socket) -> None:
+    connection.sendall(HEAD % 10_000_000)
+    head = connection.recv(65_536)
+    assert head.startswith(b"HTTP/1.1 413 ")
+    # The client is still sending. It must not be reset before it has read the answer.
+    for _ in range(100):
+        connection.sendall(b" " * 100_000)
+    rest = read(connection)
+    assert b"connection: close" in head.lower()
+    assert b'{"error":"The body is larger than 100000 bytes."}' in head + rest
+
+
+def test_a_body_without_a_declared_size_is_refused_where_it_is_too_large(
+    connection: socket.socket,
+) -> None:
+    connection.sendall(
+        b"POST /translate HTTP/1.1\r\nHost: service\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    for _ in range(30):
+        connection.sendall(b"2710\r\n" + b" " * 10_000 + b"\r\n")
+    connection.sendall(b"0\r\n\r\n")
+    assert read(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_never_arrives_is_not_waited_for(connection: socket.socket) -> None:
+    connection.sendall(HEAD % len(BODY) + BODY[:5])
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 504 ")
+
+
+def test_a_translation_that_takes_too_long_is_given_up(
+    connection: socket.socket, engine: ReversingEngine
+) -> None:
+    engine.hold()
+    connection.sendall(HEAD % len(BODY) + BODY)
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 504 ")
+    assert engine.jobs[0].abandoned
+
+
+def test_a_body_that_is_announced_is_only_sent_when_it_fits(connection: socket.socket) -> None:
+    head = HEAD.replace(b"Host:", b"Expect: 100-continue\r\nHost:")
+    connection.sendall(head % len(BODY))
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
+    connection.sendall(BODY)
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+    connection.sendall(head % 10_000_000)
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_what_is_not_http_is_refused(connection: socket.socket) -> None:
+    connection.sendall(b"bonjour\r\n\r\n")
+    assert read(connection).startswith(b"HTTP/1.1 400 ")

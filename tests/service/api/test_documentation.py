@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from service.api.dialects.libretranslate import TranslateBody
+
+pytestmark = pytest.mark.anyio
+
+
+async def operation(client: httpx.AsyncClient) -> Any:
+    return (await client.get("/openapi.json")).json()["paths"]["/translate"]["post"]
+
+
+async def test_the_root_leads_to_the_page(client: httpx.AsyncClient) -> None:
+    reply = await client.get("/")
+    assert reply.is_redirect
+    assert reply.headers["Location"] == "/docs"
+
+
+async def test_the_page_loads_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    page = await client.get("/docs")
+    policy = page.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "http" not in policy
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(links) == 4
+    for link in links:
+        if not link.startswith("data:"):
+            assert (await client.get(f"/{link}")).status_code == 200
+
+
+async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> None:
+    content = (await operation(client))["requestBody"]["content"]
+    examples = content["application/json"]["examples"]
+    assert set(examples) == {"one text", "many texts", "alternatives", "options"}
+    for example in examples.values():
+        reply = await client.post("/translate", json=example["value"])
+        assert reply.status_code == 200, reply.text
+    form = content["application/x-www-form-urlencoded"]
+    assert (await client.post("/translate", data=form["example"])).status_code == 200
+
+
+async def test_every_field_is_described(client: httpx.AsyncClient) -> None:
+    content = (await operation(client))["requestBody"]["content"]
+    for media_type in content.values():
+        properties = media_type["schema"]["properties"]
+        assert set(properties) == set(TranslateBody.model_fields)
+        assert all(field["description"] for field in properties.values())
+
+
+async def test_bounds_are_those_of_the_settings(client: httpx.AsyncClient) -> None:
+    content = (await operation(client))["requestBody"]["content"]
+    beam_size = content["application/json"]["schema"]["properties"]["beam_size"]
+    assert (beam_size["minimum"], beam_size["maximum"], beam_size["default"]) == (1, 16, 4)
+
+
+async def test_every_error_status_has_an_example(client: httpx.AsyncClient) -> None:
+    responses = (await operation(client))["responses"]
+    assert set(responses) == {"200", "400", "413", "415", "500", "503", "504"}
+    for status, response in responses.items():
+        for example in response["content"]["application/json"]["examples"].values():
+            assert set(example["value"]) >= {"translatedText" if status == "200" else "error"}
+    assert "Retry-After" in responses["503"]["headers"]

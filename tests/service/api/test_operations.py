@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.service.api.reversing import ReversingEngine
+
+pytestmark = pytest.mark.anyio
+
+BODY = {"q": ["a b c", "d\ne"], "source": "fr", "target": "en"}
+
+
+async def samples(client: httpx.AsyncClient) -> dict[tuple[str, ...], float]:
+    reply = await client.get("/metrics")
+    assert reply.headers["Content-Type"].startswith("text/plain; version=")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(reply.text)
+        for sample in family.samples
+    }
+
+
+async def test_a_service_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/health")).json() == {"status": "ok"}
+    assert (await client.get("/health/live")).json() == {"status": "alive"}
+    assert (await client.get("/health/ready")).json() == {
+        "status": "ready",
+        "model": "reversing",
+        "variant": "fp32",
+        "precision": "fp32",
+        "device": "cpu",
+        "provider": "CPUExecutionProvider",
+    }
+
+
+async def test_without_its_engine_a_service_is_neither(
+    client: httpx.AsyncClient, engine: ReversingEngine
+) -> None:
+    engine.alive = False
+    for path in ("/health", "/health/live", "/health/ready"):
+        reply = await client.get(path)
+        assert reply.status_code == 503
+        assert reply.json() == {"error": "The engine has stopped."}
+
+
+async def test_a_draining_service_is_alive_and_refuses(
+    client: httpx.AsyncClient, app: FastAPI
+) -> None:
+    app.state.service.drain()
+    assert (await client.get("/health/live")).status_code == 200
+    for path in ("/health", "/health/ready"):
+        reply = await client.get(path)
+        assert reply.status_code == 503
+        assert reply.json() == {"error": "The service is shutting down."}
+    refused = await client.post("/translate", json=BODY)
+    assert refused.status_code == 503
+    assert refused.json() == {"error": "The service is shutting down."}
+    assert int(refused.headers["Retry-After"]) >= 1
+
+
+async def test_metrics(client: httpx.AsyncClient, engine: ReversingEngine) -> None:
+    await client.post("/translate", json=BODY)
+    await client.post("/translate", json=BODY | {"q": 5})
+    await client.get("/user-text")
+    found = await samples(client)
+    assert found["seq2seq_requests_total", "/translate", "200"] == 1
+    assert found["seq2seq_requests_total", "/translate", "400"] == 1
+    assert found["seq2seq_requests_total", "none", "404"] == 1
+    assert found["seq2seq_request_seconds_count", "/translate"] == 2
+    assert found["seq2seq_sentences_total",] == 3
+    assert found["seq2seq_source_tokens_total",] == 5
+    assert found["seq2seq_target_tokens_total",] == 5
+    assert found["seq2seq_finished_total", "eos"] == 3
+    assert found["seq2seq_finished_total", "length"] == 0
+    assert found["seq2seq_engine_steps_total",] == engine.steps
+    assert found["seq2seq_engine_rows_total",] == engine.rows
+    assert found["seq2seq_waiting_items",] == 0
+    assert found["seq2seq_waiting_characters",] == 0
+
+
+async def test_two_apps_do_not_share_metrics(client: httpx.AsyncClient) -> None:
+    assert ("seq2seq_requests_total", "/translate", "200") not in await samples(client)

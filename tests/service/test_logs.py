@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from service import logs
+from service.settings import ServerSettings
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers, root.level
+    yield
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+
+
+def written(**settings: Any) -> str:
+    """What a structlog logger and a logger of the standard library write."""
+    stream = io.StringIO()
+    logs.configure(ServerSettings.model_validate(settings), stream)
+    structlog.stdlib.get_logger("ours").info("told", number=1)
+    logging.getLogger("uvicorn.error").warning("heard of %s", "it")
+    return stream.getvalue()
+
+
+def test_every_line_is_json_whoever_wrote_it() -> None:
+    ours, theirs = map(json.loads, written().splitlines())
+    assert ours.items() >= {"event": "told", "number": 1, "logger": "ours", "level": "info"}.items()
+    assert theirs["event"] == "heard of it"
+    assert theirs["level"] == "warning"
+    assert set(theirs) == {"event", "logger", "level", "timestamp"}
+
+
+def test_lines_for_people() -> None:
+    ours, theirs = written(log_format="console").splitlines()
+    assert "told" in ours
+    assert "number=1" in ours
+    assert "heard of it" in theirs
+
+
+def test_less_severe_lines_are_left_out() -> None:
+    assert "told" not in written(log_level="warning")
+
+
+def test_a_traceback_is_one_line() -> None:
+    stream = io.StringIO()
+    logs.configure(ServerSettings(), stream)
+    try:
+        int("no number")
+    except ValueError:
+        structlog.stdlib.get_logger().exception("failed")
+    (line,) = stream.getvalue().splitlines()
+    assert "no number" in json.loads(line)["exception"]
+
+
+def test_a_failure_is_told_without_its_message() -> None:
+    def fail() -> None:
+        raise ValueError("quoting a user")
+
+    with pytest.raises(ValueError, match="quoting") as caught:
+        fail()
+    told = logs.failure(caught.value)
+    assert told["error"] == "ValueError"
+    assert "fail" in str(told["frames"])
+    assert "quoting" not in str(told)

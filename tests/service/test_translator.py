@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain import DecodingOptions, FinishReason, TextTranslation, TranslationRequest
+from service.errors import (
+    DeadlineExceeded,
+    ModelFailure,
+    Overloaded,
+    ShuttingDown,
+    UnsupportedLanguage,
+)
+from service.metrics import Metrics
+from service.package.manifest import LanguagePair
+from service.scheduling.admission import Admission
+from service.settings import SchedulingSettings
+from service.text.languages import Languages
+from service.translator import THREAD_FROM_CHARACTERS, Translator
+from tests.service.api.reversing import LONGEST, ReversingEngine, Words
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def engine() -> ReversingEngine:
+    return ReversingEngine()
+
+
+@pytest.fixture
+def admission() -> Admission:
+    return Admission(SchedulingSettings(max_waiting_items=4))
+
+
+@pytest.fixture
+def translator(engine: ReversingEngine, admission: Admission) -> Translator:
+    return translator_with(engine, admission)
+
+
+def translator_with(engine: ReversingEngine, admission: Admission) -> Translator:
+    return Translator(
+        text=Words(),
+        languages=Languages([LanguagePair(source="fr", target="en")]),
+        decoder=engine,
+        admission=admission,
+        metrics=Metrics(),
+    )
+
+
+def asking(
+    *texts: str,
+    options: DecodingOptions | None = None,
+    source: str = "fr",
+    target: str = "en",
+    seconds: float = 10.0,
+) -> TranslationRequest:
+    return TranslationRequest(
+        texts=texts,
+        source=source,
+        target=target,
+        options=options or DecodingOptions(),
+        deadline=time.monotonic() + seconds,
+    )
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 (it happens in the engine)
+            await asyncio.sleep(0)
+
+
+async def test_texts_keep_their_order_and_their_spacing(translator: Translator) -> None:
+    found = await translator.translate(asking("a b\n\n\t c d \n", "", "e f", "\n"))
+    assert [text.text for text in found] == ["b a\n\n\t d c \n", "", "f e", "\n"]
+
+
+async def test_a_sentence_is_told_with_its_hypotheses(translator: Translator) -> None:
+    options = DecodingOptions(beam_size=2, num_hypotheses=2)
+    (found,) = await translator.translate(asking("a b\nc", options=options))
+    assert found.alternatives == ("b b a\nc c",)
+    first, second = found.sentences
+    assert (first.source, first.translations) == ("a b", ("b a", "b b a"))
+    assert first.scores == (0.0, -1.0)
+    assert second.finish_reasons == (FinishReason.END, FinishReason.END)
+
+
+async def test_a_sentence_that_is_too_long_is_translated_in_pieces(
+    translator: Translator, engine: ReversingEngine
+) -> None:
+    words = [f"w{number}" for number in range(LONGEST * 2 + 1)]
+    (found,) = await translator.translate(asking(" ".join(words)))
+    assert sorted(found.text.split(" ")) == sorted(words)
+    assert [len(job.source_ids) for job in engine.jobs] == [LONGEST, LONGEST, 1]
+
+
+async def test_a_large_text_leaves_the_loop_free(translator: Translator) -> None:
+    text = "\n".join(["mot suivant"] * THREAD_FROM_CHARACTERS)
+    (found,) = await translator.translate(asking(text))
+    assert found.text == "\n".join(["suivant mot"] * THREAD_FROM_CHARACTERS)
+
+
+async def test_the_same_language_is_identity(
+    translator: Translator, engine: ReversingEngine
+) -> None:
+    assert await translator.translate(asking(" a b", target="fr")) == [TextTranslation(" a b")]
+    assert engine.jobs == []
+
+
+async def test_an_unknown_language_is_refused_before_anything_else(
+    translator: Translator, admission: Admission
+) -> None:
+    admission.close()
+    with pytest.raises(UnsupportedLanguage):
+        await translator.translate(asking("a", source="zz"))
+
+
+async def test_a_failure_frees_the_other_sentences(
+    translator: Translator, engine: ReversingEngine, admission: Admission
+) -> None:
+    engine.hold()
+    work = asyncio.ensure_future(translator.translate(asking("a\nb\nc")))
+    await until(lambda: engine.waiting == 3)
+    engine.jobs[1].fail(ModelFailure("no"))
+    with pytest.raises(ModelFailure):
+        await work
+    assert [job.abandoned for job in engine.jobs] == [True, False, True]
+    assert admission.items == 0
+
+
+async def test_leaving_frees_everything(
+    translator: Translator, engine: ReversingEngine, admission: Admission
+) -> None:
+    engine.hold()
+    work = asyncio.ensure_future(translator.translate(asking("a", "b")))
+    await until(lambda: engine.waiting == 2)
+    assert admission.items == 2
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert all(job.abandoned for job in engine.jobs)
+    assert admission.items == 0
+    engine.release()
+
+
+async def test_a_deadline_is_kept_even_if_the_engine_does_not(
+    translator: Translator, engine: ReversingEngine
+) -> None:
+    engine.hold()
+    with pytest.raises(DeadlineExceeded):
+        await translator.translate(asking("a", seconds=0.01))
+    assert engine.jobs[0].abandoned
+
+
+async def test_a_request_that_comes_too_late_is_not_begun(translator: Translator) -> None:
+    with pytest.raises(DeadlineExceeded):
+        await translator.translate(asking("a\n" * THREAD_FROM_CHARACTERS, seconds=-1.0))
+
+
+async def test_what_does_not_fit_is_refused_until_there_is_room(
+    translator: Translator, engine: ReversingEngine
+) -> None:
+    engine.hold()
+    work = asyncio.ensure_future(translator.translate(asking("a", "b", "c")))
+    await until(lambda: engine.waiting == 3)
+    with pytest.raises(Overloaded):
+        await translator.translate(asking("d", "e"))
+    engine.release()
+    assert len(await work) == 3
+    assert len(await translator.translate(asking("d", "e"))) == 2
+
+
+async def test_a_closed_translator_finishes_what_it_has(
+    translator: Translator, engine: ReversingEngine
+) -> None:
+    engine.hold()
+    work: Awaitable[list[TextTranslation]] = asyncio.ensure_future(
+        translator.translate(asking("a"))
+    )
+    await until(lambda: engine.waiting == 1)
+    translator.close()
+    with pytest.raises(ShuttingDown):
+        await translator.translate(asking("b"))
+    assert not await translator.drained(0.01)
+    engine.release()
+    assert await translator.drained(5)
+    assert [text.text for text in await work] == ["a"]
+
+
+lines = st.lists(st.sampled_from(["a", "bc", " ", "\n", "\r\n", "😀", "1", "\x00", "\u2028"]))
+
+
+@given(st.lists(lines.map("".join), max_size=3))
+def test_what_is_not_a_sentence_stays_byte_for_byte(texts: list[str]) -> None:
+    async def scenario() -> None:
+        translator = translator_with(ReversingEngine(), Admission(SchedulingSettings()))
+        found = await translator.translate(asking(*texts))
+        for text, translated in zip(texts, found, strict=True):
+            rest = translated.text
+            for sentence in translated.sentences:
+                before, after = rest.split(sentence.translations[0], 1)
+                assert text.startswith(before + sentence.source)
+                text, rest = text[len(before + sentence.source) :], after
+            assert text == rest
+
+    asyncio.run(scenario())
