@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentencepiece import SentencePieceNormalizer
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
+
+from service.text.charsmap import CharacterMap
+from tests.service.text.hostile import LONG, SHORT
+from tests.service.text.small_vocabularies import SmallVocabularies
+
+
+class Oracle:
+    """SentencePiece's own normaliser, its rules for spaces switched off."""
+
+    def __init__(self, spm: Path) -> None:
+        self._normalizer = SentencePieceNormalizer(
+            model_file=str(spm),
+            add_dummy_prefix=False,
+            escape_whitespaces=False,
+            remove_extra_whitespaces=False,
+        )
+
+    def __call__(self, text: str) -> str:
+        return str(self._normalizer.normalize(text))
+
+
+@pytest.fixture(scope="module")
+def maps(small: SmallVocabularies) -> tuple[CharacterMap, Oracle]:
+    model = ModelProto()
+    model.ParseFromString(small.french.read_bytes())
+    return CharacterMap(model.normalizer_spec.precompiled_charsmap), Oracle(small.french)
+
+
+def test_every_code_point(maps: tuple[CharacterMap, Oracle]) -> None:
+    character_map, oracle = maps
+    codes = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    blocks = [
+        "\n".join(map(chr, codes[start : start + 500])) for start in range(0, len(codes), 500)
+    ]
+
+    assert [character_map(block) for block in blocks] == [oracle(block) for block in blocks]
+
+
+@pytest.mark.parametrize("text", SHORT + LONG, ids=lambda t: ascii(t[:9]))
+def test_hostile_texts(maps: tuple[CharacterMap, Oracle], text: str) -> None:
+    character_map, oracle = maps
+
+    assert character_map(text) == oracle(text)
+
+
+MARKS = st.characters(min_codepoint=0x300, max_codepoint=0x345)
+JAMO = st.characters(min_codepoint=0x1100, max_codepoint=0x11FF)
+HALF_WIDTH = st.characters(min_codepoint=0xFF65, max_codepoint=0xFFDC)
+LATIN = st.characters(min_codepoint=0x20, max_codepoint=0x250)
+
+
+@given(text=st.text(MARKS | JAMO | HALF_WIDTH | LATIN, max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_sequences(maps: tuple[CharacterMap, Oracle], text: str) -> None:
+    character_map, oracle = maps
+
+    assert character_map(text) == oracle(text)
+
+
+@pytest.mark.parametrize("charsmap", [b"", b"\4\0\0\0", b"\xff\xff\xff\xff1234", b"\3\0\0\0123"])
+def test_other_bytes_are_refused(charsmap: bytes) -> None:
+    with pytest.raises(ValueError, match=r"character map|buffer size"):
+        CharacterMap(charsmap)
