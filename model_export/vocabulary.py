@@ -153,7 +153,7 @@ def _decoder(special: Iterable[str]) -> decoders.Decoder:
     skipped = "|".join(_literal(token) for token in special)
     return decoders.Sequence(
         [
-            decoders.Replace(Regex(rf"\A{_NEVER_IN_TEXT}(?:{skipped})\z"), ""),
+            decoders.Replace(Regex(rf"\A{_NEVER_IN_TEXT}(?:{skipped}|{_NEVER_IN_TEXT}\d+)\z"), ""),
             decoders.Replace(Regex(rf"\A{_NEVER_IN_TEXT}"), ""),
             decoders.Replace(_SPACE, " "),
             decoders.Fuse(),

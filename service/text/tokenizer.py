@@ -64,15 +64,15 @@ class TokenizerFile:
         except Exception as error:
             raise InvalidPackage(f"{path.name} is not a tokenizer file: {error}") from error
         self._tokenizer.encode_special_tokens = True
-        self._first_orphan = self._tokenizer.token_to_id(ORPHANS_FOLLOW)
+        self._orphans_follow = self._tokenizer.token_to_id(ORPHANS_FOLLOW)
         self._unknown = content["model"].get("unk_id")
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Ids of text, special tokens added."""
         ids = self._tokenizer.encode(self._map_characters(text)).ids
-        if self._first_orphan is None:
+        if self._orphans_follow is None:
             return tuple(ids)
-        return tuple(self._unknown if number > self._first_orphan else number for number in ids)
+        return tuple(self._unknown if number > self._orphans_follow else number for number in ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out."""

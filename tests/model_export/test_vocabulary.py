@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sentencepiece import SentencePieceTrainer
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
+
+from model_export.errors import UnsupportedCheckpoint
+from model_export.vocabulary import marian_tokenizer
+
+SENTENCES = ["le chat dort", "le chien mange le pain", "la maison est grande et le pain est bon"]
+SPECIAL = ["</s>", "<unk>"]
+
+
+def train(path: Path, **options: Any) -> Path:
+    """A SentencePiece model of a few sentences."""
+    model = io.BytesIO()
+    defaults = {"vocab_size": 40, "hard_vocab_limit": False, "bos_id": -1, "eos_id": 0, "unk_id": 1}
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES),
+        model_writer=model,
+        minloglevel=2,
+        **(defaults | options),
+    )
+    path.write_bytes(model.getvalue())
+    return path
+
+
+@pytest.fixture(scope="module")
+def spm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("spm") / "source.spm")
+
+
+def vocabulary_of(spm: Path, *others: str) -> dict[str, int]:
+    """Every piece's place, then the others."""
+    model = ModelProto()
+    model.ParseFromString(spm.read_bytes())
+    names = [*(piece.piece for piece in model.pieces), *others]
+    return {name: number for number, name in enumerate(names)}
+
+
+def problems(spm: Path, vocabulary: dict[str, int]) -> list[str]:
+    """Why the conversion is refused."""
+    with pytest.raises(UnsupportedCheckpoint) as error:
+        marian_tokenizer(spm, vocabulary)
+    return error.value.problems
+
+
+def test_the_ids_are_the_model_s_in_any_order(spm: Path) -> None:
+    names = list(vocabulary_of(spm, "<pad>"))[::-1]
+    vocabulary = {name: number for number, name in enumerate(names)}
+
+    tokenizer = marian_tokenizer(spm, vocabulary)
+
+    ids = tokenizer.encode("le pain").ids
+    assert tokenizer.decode(ids) == "le pain"
+    assert ids[-1] == vocabulary["</s>"]
+    assert "".join(names[number] for number in ids[:-1]) == "▁le▁pain"
+
+
+def test_ids_without_a_piece_decode_to_nothing(spm: Path) -> None:
+    vocabulary = vocabulary_of(spm) | {"<pad>": 50}
+
+    tokenizer = marian_tokenizer(spm, vocabulary)
+
+    assert tokenizer.get_vocab_size() == 51
+    assert tokenizer.decode([50, 49, vocabulary["</s>"], vocabulary["<unk>"]]) == ""
+
+
+def test_special_tokens_may_have_any_name(spm: Path) -> None:
+    vocabulary = vocabulary_of(spm)
+    vocabulary["*end* (.)"] = vocabulary.pop("</s>")
+    vocabulary["[?]"] = vocabulary.pop("<unk>")
+    vocabulary["P"] = 50
+
+    tokenizer = marian_tokenizer(spm, vocabulary, end="*end* (.)", unknown="[?]", padding="P")
+
+    ids = tokenizer.encode("le *end* (.) [?] P</s>").ids
+    assert ids.count(0) == 1
+    assert 50 not in ids
+    assert tokenizer.decode([0, 1, 50]) == ""
+
+
+def test_every_problem_is_listed(tmp_path: Path) -> None:
+    bpe = train(tmp_path / "source.spm", model_type="bpe", remove_extra_whitespaces=False)
+
+    assert problems(bpe, {"a": 0, "b": 0, "</s>": -1}) == [
+        "source.spm is not a unigram model, which is not supported",
+        "source.spm keeps repeated spaces, which is not supported",
+        "the vocabulary has no <unk>",
+        "the vocabulary has no <pad>",
+        "the vocabulary gives one id to several pieces",
+        "the vocabulary's ids are negative or leave most numbers out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"byte_fallback": True, "vocab_size": 300}, "uses byte fallback"),
+        ({"treat_whitespace_as_suffix": True}, "writes spaces behind words"),
+        ({"user_defined_symbols": ["<x>"]}, "has user-defined symbols"),
+    ],
+)
+def test_other_kinds_are_refused(tmp_path: Path, options: dict[str, Any], problem: str) -> None:
+    spm = train(tmp_path / "source.spm", **options)
+
+    found = problems(spm, vocabulary_of(spm, "<pad>"))
+
+    assert f"source.spm {problem}, which is not supported" in found
+
+
+def test_a_model_without_a_character_map(tmp_path: Path) -> None:
+    spm = train(tmp_path / "source.spm", normalization_rule_name="identity")
+
+    tokenizer = marian_tokenizer(spm, vocabulary_of(spm, "<pad>"))
+
+    assert tokenizer.decode(tokenizer.encode("  le   pain ").ids) == "le pain"
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    spm = tmp_path / "source.spm"
+    spm.write_bytes(b"no such model")
+
+    assert problems(spm, {}) == ["source.spm is not a SentencePiece model"]

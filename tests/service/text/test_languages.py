@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from service.errors import UnsupportedLanguage
+from service.package.manifest import LanguagePair
+from service.text.language_names import ENGLISH_NAMES
+from service.text.languages import Languages, canonical, name
+
+
+def languages(*pairs: str) -> Languages:
+    """Languages of pairs written source:target."""
+    return Languages(
+        LanguagePair(source=source, target=target)
+        for source, target in (pair.split(":") for pair in pairs)
+    )
+
+
+@pytest.mark.parametrize("source", ["fr", "FR", " fr ", "fr-FR", "fr_CA", "Fr-Latn-fr"[:5]])
+@pytest.mark.parametrize("target", ["en", "EN-us", "en_GB"])
+def test_a_code_finds_the_model_s(source: str, target: str) -> None:
+    assert languages("fr:en").resolve(source, target) == LanguagePair(source="fr", target="en")
+
+
+@pytest.mark.parametrize(
+    ("has", "asked"),
+    [
+        ("pb", "pt-BR"),
+        ("pt-BR", "pb"),
+        ("pt-BR", "pt"),
+        ("pt", "pt-BR"),
+        ("pt", "pb"),
+        ("zh", "zh-Hans"),
+        ("zh-Hans", "zh"),
+        ("zh", "zh-CN"),
+        ("zt", "zh-Hant"),
+        ("zh-Hant", "zt"),
+        ("zh-Hant", "zh-TW"),
+        ("he", "iw"),
+    ],
+)
+def test_the_same_language_under_another_code(has: str, asked: str) -> None:
+    served = languages(f"en:{has}")
+
+    assert served.resolve("en", asked) == LanguagePair(source="en", target=has)
+
+
+def test_a_variant_is_preferred_to_the_language() -> None:
+    served = languages("en:pt", "en:pb")
+
+    assert served.resolve("en", "pt-br").target == "pb"
+    assert served.resolve("en", "pt-PT").target == "pt"
+
+
+@pytest.mark.parametrize(("has", "asked"), [("zh", "zt"), ("zt", "zh"), ("sr-Latn", "sr-Cyrl")])
+def test_a_script_does_not_stand_for_another(has: str, asked: str) -> None:
+    with pytest.raises(UnsupportedLanguage):
+        languages(f"en:{has}").resolve("en", asked)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("zz", "en", "zz is not supported"),
+        ("fr", "zz", "zz is not supported"),
+        ("", "en", " is not supported"),
+        ("-", "en", "- is not supported"),
+        ("x" * 1000, "en", "x" * 35 + " is not supported"),
+        ("en", "fr", "French (fr) is not available as a target language from English (en)"),
+    ],
+)
+def test_other_pairs_are_refused_in_libretranslate_s_words(
+    source: str, target: str, message: str
+) -> None:
+    with pytest.raises(UnsupportedLanguage) as error:
+        languages("fr:en").resolve(source, target)
+
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("code", ["fr", "en"])
+def test_every_language_is_its_own_target(code: str) -> None:
+    assert languages("fr:en").resolve(code, code) == LanguagePair(source=code, target=code)
+
+
+def test_the_listing_is_libretranslate_s() -> None:
+    assert languages("fr:en", "fr:de").listing() == [
+        {"code": "de", "name": "German", "targets": ["de"]},
+        {"code": "en", "name": "English", "targets": ["en"]},
+        {"code": "fr", "name": "French", "targets": ["de", "en", "fr"]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("fr", "French"),
+        ("pb", "Portuguese (Brazil)"),
+        ("zt", "Chinese (Traditional)"),
+        ("zh", "Chinese"),
+        ("de-AT", "German"),
+        ("qqq", "qqq"),
+    ],
+)
+def test_names(code: str, expected: str) -> None:
+    assert name(code) == expected
+
+
+def test_names_are_listed_under_codes_as_written_here() -> None:
+    assert all(canonical(code) in {code, "zh-Hans"} for code in ENGLISH_NAMES)
