@@ -1,8 +1,8 @@
 # Needs Python 3.11 or newer (with venv) and make; every target installs what it lacks, once.
 
 PYTHON ?= python3
-HOST = 127.0.0.1
-PORT = 8080
+HOST = $(or $(SEQ2SEQ_SERVER__HOST),127.0.0.1)
+PORT = $(or $(SEQ2SEQ_SERVER__PORT),8080)
 ARGS =
 
 VENV = .venv

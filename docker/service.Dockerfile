@@ -1,8 +1,8 @@
 # The service with the default model, for the CPU or for an NVIDIA GPU:
 #
-#   docker build -f docker/service.Dockerfile -t seq2serve:cpu .
+#   docker build -f docker/service.Dockerfile -t seq2serve:cpu --build-arg FLAVOUR=cpu .
 #   docker build -f docker/service.Dockerfile -t seq2serve:gpu --build-arg FLAVOUR=gpu .
-#   docker run --read-only --tmpfs /tmp -p 8080:8080 seq2serve:cpu
+#   docker run --init --read-only --tmpfs /tmp -p 8080:8080 seq2serve:cpu
 #
 # To serve another model, mount its directory read-only and name it:
 #
@@ -17,8 +17,11 @@ FROM python AS build
 ARG FLAVOUR
 RUN python -m venv --without-pip /opt/venv
 COPY requirements/${FLAVOUR}.txt /build/requirements.txt
+# libonnxruntime.so is ONNX Runtime once more, for programs in C; the import proves it.
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-        --no-deps --only-binary :all: --require-hashes -r /build/requirements.txt
+        --no-deps --only-binary :all: --require-hashes -r /build/requirements.txt \
+    && rm /opt/venv/lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so.* \
+    && ORT_DISABLE_TELEMETRY=1 /opt/venv/bin/python -c 'import onnxruntime'
 # a+rX: the checkout may come from a user whose files nobody else may read.
 COPY models /build/models
 RUN chmod -R a+rX /build/models
