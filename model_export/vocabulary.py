@@ -13,6 +13,10 @@ service.text.tokenizer turns ids from there on into the unknown id.
 The character map stays in the file as SentencePiece wrote it. `tokenizers` itself applies it per
 grapheme cluster, which drops or keeps other characters than SentencePiece does;
 service.text.tokenizer applies it exactly.
+
+What stays different: runs of one character ("....." as . and .... or the other way round) have
+segmentations of the same probability. SentencePiece adds scores in 32 bits, so that rounding
+decides; `tokenizers` adds in 64 and may order the same pieces otherwise.
 """
 
 from __future__ import annotations
