@@ -24,7 +24,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from service import logs
 from service.api.dependencies import Service
-from service.app import OpenModel, create_app
+from service.app import OpenModel, create_app, open_model_directory
 from service.errors import InvalidSettings, StartupError
 from service.settings import ServerSettings, Settings, load
 
@@ -34,7 +34,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than the minute after which load balancers drop an idle connection: they close first."""
 
 
-def main(open_model: OpenModel | None = None) -> int:
+def main(open_model: OpenModel = open_model_directory) -> int:
     """Serve. The process' exit code."""
     try:
         settings = load()
@@ -50,7 +50,7 @@ def main(open_model: OpenModel | None = None) -> int:
     return 0
 
 
-async def serve(settings: Settings, open_model: OpenModel | None = None) -> None:
+async def serve(settings: Settings, open_model: OpenModel = open_model_directory) -> None:
     """Serve until a signal.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -77,39 +77,6 @@ class RunningModel:
 OpenModel = Callable[[Settings], AbstractContextManager[RunningModel]]
 
 
-def create_app(settings: Settings, open_model: OpenModel | None = None) -> FastAPI:
-    """The app. Its lifespan loads the model, and raises StartupError where it cannot.
-
-    Args:
-        open_model: opens what is served; by default the model directory of the settings.
-    """
-    metrics = Metrics()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with (open_model or open_model_directory)(settings) as model:
-            app.state.service = _service(settings, model, metrics)
-            yield
-
-    app = FastAPI(
-        title="seq2serve",
-        version=__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-    dialects = Dialects(libretranslate.DIALECT)
-    dialects.word_errors(app)
-    app.include_router(libretranslate.router(settings))
-    app.include_router(operations.router(libretranslate.DIALECT))
-    add_documentation(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
-    app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)  # the outermost
-    return app
-
-
 @contextmanager
 def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
     """Check, load and warm up the model directory of the settings.
@@ -150,6 +117,40 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
         )
 
 
+def create_app(settings: Settings, open_model: OpenModel = open_model_directory) -> FastAPI:
+    """The app. Its lifespan loads the model, and raises StartupError where it cannot.
+
+    Args:
+        open_model: opens what is served.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with open_model(settings) as model:
+            app.state.service = _service(settings, model, metrics)
+            yield
+
+    app = FastAPI(
+        title="seq2serve",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    dialects = Dialects(libretranslate.DIALECT)
+    dialects.word_errors(app)
+    app.include_router(libretranslate.router(settings))
+    app.include_router(operations.router(libretranslate.DIALECT))
+    add_documentation(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
+    app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)  # the outermost
+    return app
+
+
 def _fastest_variant(manifest: Manifest, device: str) -> str:
     for precision in FASTEST_FIRST[device]:
         for name, variant in sorted(manifest.variants.items()):
@@ -176,6 +177,7 @@ def _warm_up(engine: Engine, text: TextPipeline, options: DecodingOptions) -> No
 
 def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Service:
     admission = Admission(settings.scheduling)
+    metrics.model.info(asdict(model.description))
     _observe(metrics, admission, model.engine)
     return Service(
         settings=settings,

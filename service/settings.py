@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain import DecodingOptions
@@ -17,7 +17,7 @@ from service.errors import InvalidSettings
 
 PREFIX = "SEQ2SEQ_"
 Positive = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Group(BaseModel):
@@ -109,7 +109,7 @@ class DecodingSettings(_Group):
     beam_size: Positive = Field(
         default=4, description="Default beam_size; 1 is greedy and fastest."
     )
-    length_penalty: float = Field(default=1.0, description="Default length_penalty.")
+    length_penalty: float = Field(default=1.0, ge=-10, le=10, description="Default length_penalty.")
     max_decoding_length: Positive = Field(
         default=256, description="Default and largest max_decoding_length."
     )
@@ -136,6 +136,15 @@ class Settings(BaseSettings):
     scheduling: SchedulingSettings = SchedulingSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
+
+    @model_validator(mode="after")
+    def _allow_the_defaults(self) -> Self:
+        if self.decoding.beam_size > self.limits.max_beam_size:
+            raise ValueError(
+                f"{PREFIX}DECODING__BEAM_SIZE must not be greater than "
+                f"{PREFIX}LIMITS__MAX_BEAM_SIZE"
+            )
+        return self
 
 
 def load() -> Settings:
@@ -171,7 +180,10 @@ def _refuse_unknown_names() -> None:
 
 
 def _faults(error: ValidationError) -> str:
-    return "; ".join(
-        f"{PREFIX}{'__'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
-        for fault in error.errors()
-    )
+    return "; ".join(_fault(fault["loc"], fault["msg"]) for fault in error.errors())
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    # A fault between settings has no location; its message names them.
+    name = "__".join(str(part) for part in location).upper()
+    return f"{PREFIX}{name}: {message}" if name else message

@@ -23,8 +23,8 @@ from service.scheduling.admission import Admission
 from service.scheduling.job import Job
 from service.text.languages import Languages
 
-THREAD_FROM_CHARACTERS = 2_000
-"""Preparing less text than this takes a few milliseconds: not worth another thread."""
+THREAD_FROM_CHARACTERS = 1_000
+"""Less text than this takes a millisecond, and hostile text some more: not worth a thread."""
 
 R = TypeVar("R")
 

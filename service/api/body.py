@@ -6,14 +6,13 @@ Nothing that leaves here holds a lone surrogate: every later encoding of a text 
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Container
 from email.message import Message
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 from pydantic_core import from_json
-from python_multipart import parse_form
+from python_multipart import create_form_parser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field
 from starlette.exceptions import HTTPException
@@ -25,6 +24,8 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 MAX_FIELDS = 10_000
+IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf"), "MAX_FIELDS": MAX_FIELDS}
+"""Nothing that a client sends is written to a disk. Files among the fields are left out."""
 
 Pairs = list[tuple[str, str]]
 
@@ -50,7 +51,7 @@ async def read_parameters(
     body = await _read(request, seconds)
     if _is_json(content_type):
         return parse_json(body)
-    pairs = _parse_query(request.scope["query_string"])
+    pairs = _parse_urlencoded(request.scope["query_string"])
     if body:
         pairs += _parse_form(content_type, body)
     return _grouped(pairs, repeatable)
@@ -104,10 +105,6 @@ def _parse_form(content_type: Message, body: bytes) -> Pairs:
             )
 
 
-def _parse_query(query: bytes) -> Pairs:
-    return _parse_urlencoded(query)
-
-
 def _parse_urlencoded(body: bytes) -> Pairs:
     try:
         return parse_qsl(
@@ -123,7 +120,9 @@ def _parse_multipart(content_type: str, body: bytes) -> Pairs:
     fields: list[Field] = []
     headers = {"Content-Type": content_type.encode("latin-1")}
     try:
-        parse_form(headers, io.BytesIO(body), fields.append, None)
+        parser = create_form_parser(headers, fields.append, None, IN_MEMORY)
+        parser.write(body)
+        parser.finalize()
         return [
             ((field.field_name or b"").decode("utf-8"), (field.value or b"").decode("utf-8"))
             for field in fields

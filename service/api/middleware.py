@@ -19,6 +19,9 @@ from service.metrics import Metrics
 
 log = structlog.stdlib.get_logger(__name__)
 
+PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+"""Asked every few seconds: logged at debug level unless they fail."""
+ERROR = 400
 GIVEN_UP = "The service is shutting down."
 REQUEST_ID = "X-Request-ID"
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -65,7 +68,8 @@ class RequestLog:
         code = UNSEEN if status is None else status
         self._metrics.requests.labels(route, code).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
-        log.info(
+        write = log.debug if route in PROBES and code < ERROR else log.info
+        write(
             "request",
             method=scope["method"],
             route=route,

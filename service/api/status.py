@@ -32,10 +32,10 @@ STATUS: dict[type[ServiceError], Status] = {
     RequestTooLarge: Status(400, "Invalid request: request (1000) exceeds text limit (128)"),
     BodyTooLarge: Status(413, "The body is larger than 1048576 bytes."),
     ClientClosedRequest: Status(499, "The client left before its answer was ready."),
-    ModelFailure: Status(500, "The model could not translate this batch."),
-    Overloaded: Status(503, "Too much accepted work is waiting. Try again later."),
+    ModelFailure: Status(500, "The model could not translate this text."),
+    Overloaded: Status(503, "Too many texts are waiting; try again later."),
     ShuttingDown: Status(503, "The service is shutting down."),
-    DeadlineExceeded: Status(504, "The translation took longer than 30 seconds."),
+    DeadlineExceeded: Status(504, "The translation did not end before its deadline."),
 }
 
 UNSEEN = 499

@@ -105,12 +105,12 @@ def environment(**settings: str) -> dict[str, str]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Process]]:
-    """Start a process that serves the reversing model on a free port."""
+    """Start a process on a free port. It serves the reversing model unless told otherwise."""
     started: list[Process] = []
 
-    def start(**settings: str) -> Process:
+    def start(module: str = "tests.end_to_end.serve_reversing", **settings: str) -> Process:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "tests.end_to_end.serve_reversing"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
             env=environment(**{"SERVER__PORT": "0"} | settings),
             stdin=subprocess.PIPE,

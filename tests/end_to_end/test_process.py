@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from libretranslatepy import LibreTranslateAPI
 
 from tests.end_to_end.conftest import FR_EN, ROOT, Process, environment, until
 
@@ -97,6 +98,14 @@ def test_ready_says_where_and_how_long_it_took(start: Start) -> None:
     assert process.url.startswith("http://127.0.0.1:")
     (ready,) = (line for line in process.lines if line["event"].startswith("ready on"))
     assert 0 < ready["seconds"] < 60
+
+
+def test_a_model_directory_is_served(start: Start, tiny_directory: Path) -> None:
+    process = start("service", MODEL__DIRECTORY=str(tiny_directory))
+    translated = LibreTranslateAPI(process.url).translate("Bonjour.\n\n😀\n", "fr", "en")
+    assert translated.endswith("\n\n😀\n")
+    process.popen.send_signal(signal.SIGTERM)
+    assert process.popen.wait(10) == 0
 
 
 def test_a_missing_model_is_one_line(tmp_path: Path) -> None:

@@ -116,13 +116,19 @@ async def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_file_that_changed_is_refused(tiny_directory: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def damaged(tiny_directory: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model with one changed bit in every decoder."""
     for file in tiny_directory.iterdir():
         content = file.read_bytes()
         if file.name.startswith("decoder"):
             content = content[:-1] + bytes([content[-1] ^ 1])
         (tmp_path / file.name).write_bytes(content)
-    app = create_app(settings(tmp_path))
+    return tmp_path
+
+
+async def test_a_file_that_changed_is_refused(damaged: Path) -> None:
+    app = create_app(settings(damaged))
     with pytest.raises(CorruptFile, match="decoder"):
         async with app.router.lifespan_context(app):
             pass

@@ -44,6 +44,8 @@ def test_a_setting_is_read_from_the_environment() -> None:
         ("SEQ2SEQ_SERVER__LOG_FORMAT", "xml"),
         ("SEQ2SEQ_LIMITS__MAX_ITEMS", "0"),
         ("SEQ2SEQ_SCHEDULING__DEADLINE_SECONDS", "-1"),
+        ("SEQ2SEQ_SCHEDULING__DEADLINE_SECONDS", "inf"),
+        ("SEQ2SEQ_DECODING__LENGTH_PENALTY", "nan"),
         ("SEQ2SEQ_RUNTIME__DEVICE", "tpu"),
     ],
 )
@@ -59,6 +61,12 @@ def test_a_value_out_of_bounds_is_refused_by_name(name: str, value: str) -> None
 def test_a_name_that_is_no_setting_is_refused(name: str) -> None:
     os.environ[name] = "1"
     with pytest.raises(InvalidSettings, match=name):
+        settings.load()
+
+
+def test_the_defaults_of_requests_must_be_allowed() -> None:
+    os.environ["SEQ2SEQ_LIMITS__MAX_BEAM_SIZE"] = "2"
+    with pytest.raises(InvalidSettings, match="SEQ2SEQ_DECODING__BEAM_SIZE must not"):
         settings.load()
 
 

@@ -300,17 +300,18 @@ def _options(body: TranslateBody, settings: Settings) -> DecodingOptions:
     alternatives = max(0, body.alternatives)
     _within("alternatives", alternatives, 0, limits.max_beam_size - 1)
     beam_size = body.beam_size if "beam_size" in given else defaults.beam_size
+    _within("beam_size", beam_size, 1, limits.max_beam_size)
+    beam_size = max(beam_size, alternatives + 1)
     longest = (
         body.max_decoding_length if "max_decoding_length" in given else defaults.max_decoding_length
     )
-    _within("beam_size", beam_size, 1, limits.max_beam_size)
     _within("num_hypotheses", body.num_hypotheses, 1, beam_size)
     _within("max_decoding_length", longest, 1, defaults.max_decoding_length)
     _within("min_decoding_length", body.min_decoding_length, 0, longest)
     penalty = body.length_penalty if "length_penalty" in given else defaults.length_penalty
     _within("length_penalty", penalty, -LENGTH_PENALTY_BOUND, LENGTH_PENALTY_BOUND)
     return DecodingOptions(
-        beam_size=max(beam_size, alternatives + 1),
+        beam_size=beam_size,
         num_hypotheses=max(body.num_hypotheses, alternatives + 1),
         length_penalty=penalty,
         max_decoding_length=longest,

@@ -106,8 +106,9 @@ async def test_alternatives_differ_from_the_answer_and_from_each_other(
         "alternatives": [["b b a", "b b a a"], []],
     }
     assert await translate(client, q="a", alternatives=-1) == {"translatedText": "a"}
-    await translate(client, q="a", alternatives=9)
-    assert engine.jobs[-1].options.beam_size == 10
+    await translate(client, q="a", alternatives=9, num_hypotheses=6)
+    options = engine.jobs[-1].options
+    assert (options.beam_size, options.num_hypotheses) == (10, 10)
 
 
 async def test_own_options_bring_sentences_and_finish_reasons(client: httpx.AsyncClient) -> None:
@@ -279,6 +280,25 @@ async def test_forms_that_are_none(
     reply = await client.post("/translate", content=body, headers={"Content-Type": content_type})
     assert reply.status_code in (400, 413)
     assert isinstance(reply.json()["error"], str)
+
+
+async def test_a_file_is_no_field(client: httpx.AsyncClient) -> None:
+    files = {"q": ("a.txt", "x" * 15_000), "source": (None, "fr"), "target": (None, "en")}
+    reply = await client.post("/translate", files=files)
+    assert reply.json() == {"error": "Invalid request: missing q parameter"}
+
+
+async def test_a_content_type_is_case_insensitive(client: httpx.AsyncClient) -> None:
+    body = b'--X\r\nContent-Disposition: form-data; name="q"\r\n\r\na b\r\n--X--\r\n'
+    for kind, content in (
+        ("Multipart/Form-Data; boundary=X", body),
+        ("Application/X-WWW-Form-Urlencoded", b"q=a+b"),
+        ("Application/JSON", b'{"q": "a b", "source": "fr", "target": "en"}'),
+    ):
+        reply = await client.post(
+            "/translate", params=FR_EN, content=content, headers={"Content-Type": kind}
+        )
+        assert reply.json() == {"translatedText": "b a"}
 
 
 async def test_a_query_that_is_not_utf8(client: httpx.AsyncClient) -> None:

@@ -59,6 +59,17 @@ async def test_a_request_is_one_log_line_without_its_text(
     assert SECRET not in str(logged())
 
 
+async def test_probes_are_only_logged_when_they_fail(
+    logged: Logged, client: httpx.AsyncClient, engine: ReversingEngine
+) -> None:
+    await client.get("/health/ready")
+    await client.get("/metrics")
+    assert logged() == []
+    engine.alive = False
+    await client.get("/health/ready")
+    assert [line["status"] for line in logged()] == [503]
+
+
 class TestADefect:
     @pytest.fixture
     def engine(self) -> ReversingEngine:

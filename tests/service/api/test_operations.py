@@ -80,5 +80,10 @@ async def test_metrics(client: httpx.AsyncClient, engine: ReversingEngine) -> No
     assert found["seq2seq_waiting_characters",] == 0
 
 
+async def test_what_is_served_is_a_metric(client: httpx.AsyncClient) -> None:
+    (info,) = (labels for name, *labels in await samples(client) if name == "seq2seq_model_info")
+    assert sorted(info) == ["CPUExecutionProvider", "cpu", "fp32", "fp32", "reversing"]
+
+
 async def test_two_apps_do_not_share_metrics(client: httpx.AsyncClient) -> None:
     assert ("seq2seq_requests_total", "/translate", "200") not in await samples(client)

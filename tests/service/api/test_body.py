@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+from fastapi import Request
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.exceptions import HTTPException
+from starlette.types import Message
+
+from service.api.body import read_parameters
+from service.errors import InvalidRequest
+
+CONTENT_TYPES = [
+    b"application/json",
+    b"application/x-www-form-urlencoded",
+    b"multipart/form-data; boundary=x",
+]
+TYPE_PARTS = [
+    *CONTENT_TYPES,
+    b"; charset",
+    b"*=",
+    b"utf-8",
+    b"=",
+    b"''",
+    b'"',
+    b"\\",
+    b"%zz",
+    b"\xff",
+]
+BODY_PARTS = [
+    *(b"--x", b"--", b"\r\n", b'Content-Disposition: form-data; name="q"', b"\xff", b"a"),
+    *(b"%ff", b"&", b"=", b"q", b"{", b"}", b'"', b"[", b"]", b":", b",", b"\\ud800", b"1e999"),
+    *(b"\x00", b"%u1234", b"Content-Transfer-Encoding: base64", b"\xe2\x80\xa8", b"+"),
+]
+
+
+def pieces(*parts: bytes) -> st.SearchStrategy[bytes]:
+    return st.lists(st.sampled_from(parts), max_size=12).map(b"".join)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def read(
+    runner: asyncio.Runner, content_type: bytes, query: bytes, body: bytes
+) -> dict[str, object]:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "headers": [(b"content-type", content_type)],
+        "query_string": query,
+    }
+    return runner.run(read_parameters(Request(scope, receive), 5.0, repeatable=("q",)))
+
+
+@given(
+    st.sampled_from(CONTENT_TYPES) | pieces(*TYPE_PARTS),
+    pieces(*BODY_PARTS),
+    pieces(*BODY_PARTS) | st.binary(max_size=50),
+)
+def test_whatever_arrives_is_clean_text_or_refused(
+    runner: asyncio.Runner, content_type: bytes, query: bytes, body: bytes
+) -> None:
+    try:
+        found = read(runner, content_type, query, body)
+    except (InvalidRequest, HTTPException):
+        return
+    json.dumps(found, ensure_ascii=False).encode("utf-8")
+
+
+def test_of_other_repeated_fields_the_first_counts(runner: asyncio.Runner) -> None:
+    found = read(runner, CONTENT_TYPES[1], b"q=1&source=fr", b"q=2&source=en")
+    assert found == {"q": ["1", "2"], "source": "fr"}
