@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import service
 from model_export import graph, package, sources, verify
 from model_export.spec import Checkpoint
 from service.package.directory import ModelDirectory
@@ -130,6 +130,6 @@ def _provenance(checkpoint: Checkpoint) -> Provenance:
     return Provenance(
         source_kind=checkpoint.kind,
         source_files=checkpoint.files,
-        exporter=f"seq2serve {importlib.metadata.version('seq2serve')}",
+        exporter=f"seq2serve {service.__version__}",
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )

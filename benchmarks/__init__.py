@@ -1,0 +1,1 @@
+"""Programs that measure seq2serve, most of them against a peer, and print a table."""

@@ -1,0 +1,33 @@
+"""python -m benchmarks parity | invariance | quality | load"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+PROGRAMS = {
+    "parity": "same translations as CTranslate2 and transformers?",
+    "invariance": "same translations alone and in any company?",
+    "quality": "BLEU and chrF of every variant, beside CTranslate2",
+    "load": "concurrent clients against a running service",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="PROGRAM")
+    for name, summary in PROGRAMS.items():
+        command = commands.add_parser(name, help=summary, add_help=False)
+        command.set_defaults(program=name)
+    known, rest = parser.parse_known_args()
+    # Each program imports its own peers, which are large.
+    program = importlib.import_module(f"benchmarks.{known.program}")
+    own = argparse.ArgumentParser(
+        prog=f"python -m benchmarks {known.program}", description=program.__doc__
+    )
+    program.add_arguments(own)
+    program.run(own.parse_args(rest))
+
+
+if __name__ == "__main__":
+    main()
