@@ -2,7 +2,8 @@
 
 SIGTERM or SIGINT drains: readiness and new requests are answered 503 at once, on old connections
 and on new ones, while accepted requests finish. Then the port closes and the process exits with 0.
-More signals change nothing; drain_timeout_seconds bounds it all.
+More signals change nothing; drain_timeout_seconds bounds it all. Before the port is open, a signal
+ends the process at once.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ KEEP_ALIVE_SECONDS = 75
 
 def main(open_model: OpenModel = open_model_directory) -> int:
     """Serve. The process' exit code."""
+    for number in HANDLED_SIGNALS:  # while loading, when nothing was accepted yet
+        signal.signal(number, _end_at_once)
     try:
         settings = load()
         logs.configure(settings.server)
@@ -45,8 +48,6 @@ def main(open_model: OpenModel = open_model_directory) -> int:
     except StartupError as error:
         sys.stderr.write(f"seq2serve cannot start: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 
@@ -93,13 +94,13 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, then tell."""
-        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._on_ready()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Drain on a signal. Once that is over, signals are of no more use and are ignored."""
+        self._loop = asyncio.get_running_loop()
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -129,6 +130,11 @@ class Server(uvicorn.Server):
         # What is left are answers on their way and bodies that still arrive.
         self.config.timeout_graceful_shutdown = max(1, math.ceil(end - time.monotonic()))
         self.should_exit = True
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    # Without a handler of its own, process 1 of a container does not even get the signal.
+    sys.exit(128 + number)
 
 
 def _bound(settings: ServerSettings) -> socket.socket:

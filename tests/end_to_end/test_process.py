@@ -93,6 +93,13 @@ def test_an_end_is_bounded(start: Start) -> None:
     assert reply.json() == {"error": "The service is shutting down."}
 
 
+def test_a_signal_while_loading_ends_at_once(start: Start) -> None:
+    process = start("tests.end_to_end.load_for_ever")
+    until(lambda: process.logged("loading"))
+    process.popen.send_signal(signal.SIGTERM)
+    assert process.popen.wait(10) == 128 + signal.SIGTERM
+
+
 def test_ready_says_where_and_how_long_it_took(start: Start) -> None:
     process = start()
     assert process.url.startswith("http://127.0.0.1:")

@@ -1,0 +1,135 @@
+"""The model that a newcomer meets, over HTTP and beside what other engines make of its weights."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from libretranslatepy import LibreTranslateAPI
+
+from service.app import open_model_directory
+from service.decoding.search import decode
+from service.domain import DecodingOptions
+from service.package.directory import ModelDirectory
+from service.settings import ModelSettings, Settings
+from tests.conftest import DEFAULT_MODEL, Served, golden, load
+from tests.end_to_end.conftest import FR_EN, live_server
+
+GOLDEN = golden("fr-en")
+SOURCES = [tuple(ids) for ids in GOLDEN["source_ids"]]
+
+
+@pytest.fixture(scope="module")
+def served() -> Served:
+    return load(DEFAULT_MODEL, "int8")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    settings = Settings(model=ModelSettings(directory=DEFAULT_MODEL))
+    with (
+        live_server(settings, open_model_directory) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        yield client
+
+
+def translate(client: httpx.Client, q: object, **more: Any) -> Any:
+    response = client.post("/translate", json={"q": q, **FR_EN, **more})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_its_files_are_those_of_its_manifest() -> None:
+    directory = ModelDirectory.open(DEFAULT_MODEL)
+    directory.check()
+    assert directory.manifest.licence
+    assert directory.manifest.scores
+    assert "# " in (DEFAULT_MODEL / "README.md").read_text(encoding="utf-8")
+
+
+def test_its_source_ids_are_those_of_sentencepiece() -> None:
+    with open_model_directory(Settings(model=ModelSettings(directory=DEFAULT_MODEL))) as model:
+        found = [model.text.encode(sentence)[0][1] for sentence in GOLDEN["sentences"]]
+    assert found == SOURCES
+
+
+@pytest.mark.parametrize("number", range(len(GOLDEN["ctranslate2"])))
+def test_int8_stays_close_to_ctranslate2_in_float32(served: Served, number: int) -> None:
+    expected = GOLDEN["ctranslate2"][number]
+    options = DecodingOptions(**{"max_decoding_length": 40, **expected["options"]})
+    found = decode(served.model, SOURCES, [options] * len(SOURCES), served.target)
+    same = [
+        (hypotheses[0].score, results[0]["score"])
+        for hypotheses, results in zip(found, expected["results"], strict=True)
+        if list(hypotheses[0].target_ids) == results[0]["tokens"]
+    ]
+    assert len(same) >= 0.85 * len(SOURCES)
+    total = max(abs(ours - theirs) for ours, theirs in same)
+    assert total < (0.03 if options.length_penalty else 0.3)  # without it, whole sentences add up
+
+
+def test_the_readmes_example(client: httpx.Client) -> None:
+    texts = ["Où est la gare ?", "Je voudrais un café, s’il vous plaît.\n\nMerci !"]
+    first, second = translate(client, texts)["translatedText"]
+    assert "station" in first
+    assert re.fullmatch(r"[^\n]*coffee[^\n]*\n\n[^\n]*Thank[^\n]*", second)
+
+
+def test_the_libretranslate_client(client: httpx.Client) -> None:
+    api = LibreTranslateAPI(str(client.base_url))
+    assert "station" in api.translate("Où est la gare ?", "fr", "en")
+    assert {language["code"] for language in api.languages()} == {"fr", "en"}
+
+
+def test_spacing_and_what_is_no_language_come_back_byte_for_byte(client: httpx.Client) -> None:
+    text = "\r\n  Merci !\t\t\n\n\n🙂🙂  12,50 €\u2028https://example.com/a?b=c \n Merci !\r\n"
+    found = translate(client, text)["translatedText"]
+    first, second = re.split("Merci !", text)[0], re.split("Merci !", text)[1]
+    assert found.startswith(first)
+    assert second in found
+    assert found.endswith("\r\n")
+    assert "Merci" not in found
+
+
+def test_every_text_is_translated_as_alone_whatever_else_is_asked(client: httpx.Client) -> None:
+    texts = GOLDEN["sentences"]
+    together = translate(client, texts)["translatedText"]
+    with ThreadPoolExecutor(8) as pool:
+        alone = pool.map(lambda text: translate(client, text)["translatedText"], texts)
+        assert list(alone) == together
+
+
+def test_a_text_longer_than_the_model_can_take_is_translated_to_its_end(
+    client: httpx.Client,
+) -> None:
+    text = ", ".join(itertools.repeat("le chat dort dans la maison", 200)) + " et le chien mange."
+    answer = translate(client, text, beam_size=1)
+    assert "dog" in answer["translatedText"][-60:]
+    assert len(answer["sentences"][0] if isinstance(answer["sentences"][0], list) else
+               answer["sentences"]) > 1  # fmt: skip
+
+
+def examples(document: dict[str, Any]) -> Iterator[tuple[str, str, str, Any]]:
+    """(method, path, media type, example) of every example request in the OpenAPI document."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {"content": {"": {"examples": {"": {}}}}})
+            for media_type, body in content["content"].items():
+                for example in body.get("examples", {}).values():
+                    yield method, path, media_type, example.get("value")
+
+
+def test_every_example_of_the_documentation_works(client: httpx.Client) -> None:
+    tried = 0
+    for method, path, media_type, example in examples(client.get("/openapi.json").json()):
+        body = {"json": example} if media_type.endswith("json") else {"data": example}
+        response = client.request(method, path, **(body if example else {}))
+        assert response.status_code == 200, (path, media_type, response.text)
+        tried += 1
+    assert tried > 5
