@@ -62,7 +62,7 @@ class Service:
         return None
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:  # not async, it would be called in a thread
     """The service of the app that got this request."""
     service: Service = request.app.state.service
     return service

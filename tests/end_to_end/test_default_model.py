@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +68,7 @@ def test_int8_stays_close_to_ctranslate2_in_float32(served: Served, number: int)
         for hypotheses, results in zip(found, expected["results"], strict=True)
         if list(hypotheses[0].target_ids) == results[0]["tokens"]
     ]
-    assert len(same) >= 0.85 * len(SOURCES)
+    assert len(same) >= 0.8 * len(SOURCES)
     total = max(abs(ours - theirs) for ours, theirs in same)
     assert total < (0.03 if options.length_penalty else 0.3)  # without it, whole sentences add up
 
@@ -108,11 +107,14 @@ def test_every_text_is_translated_as_alone_whatever_else_is_asked(client: httpx.
 def test_a_text_longer_than_the_model_can_take_is_translated_to_its_end(
     client: httpx.Client,
 ) -> None:
-    text = ", ".join(itertools.repeat("le chat dort dans la maison", 200)) + " et le chien mange."
-    answer = translate(client, text, beam_size=1)
-    assert "dog" in answer["translatedText"][-60:]
-    assert len(answer["sentences"][0] if isinstance(answer["sentences"][0], list) else
-               answer["sentences"]) > 1  # fmt: skip
+    animals = ["le chat", "le chien", "la vache", "le cheval", "l'oiseau"] * 12
+    text = ", ".join(f"{animal} dort dans la maison" for animal in animals) + "."
+    answer = translate(client, text, return_scores=True)
+    words = answer["translatedText"].lower()
+    assert len(answer["sentences"]) > 3
+    assert words.count("sleep") > 50
+    assert all(words.count(animal) > 9 for animal in ("cat", "dog", "cow", "horse", "bird"))
+    assert answer["finish_reason"] == "eos"
 
 
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, str, str, Any]]:

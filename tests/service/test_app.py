@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import httpx
 import pytest
 
+from service import __version__
 from service.app import create_app
 from service.errors import CorruptFile, InvalidPackage, MissingFile
 from service.settings import DecodingSettings, ModelSettings, RuntimeSettings, Settings
@@ -74,6 +76,11 @@ def test_telemetry_is_off_whichever_module_is_imported(tmp_path: Path) -> None:
     # The package, which switches it off, is imported before any of its modules.
     assert "onnxruntime is imported" in run_probe(tmp_path, "service.__main__", *MODULES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == __version__
 
 
 async def test_a_model_directory_is_served(tiny_directory: Path) -> None:

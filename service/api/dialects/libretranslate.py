@@ -58,7 +58,8 @@ class TranslateBody(BaseModel):
         examples=["Bonjour tout le monde. Comment allez-vous ?"],
     )
     source: str = Field(
-        description="Language of the text. GET /languages lists what is served.", examples=["fr"]
+        description="Language of the text. GET /languages lists what is served; auto is not.",
+        examples=["fr"],
     )
     target: str = Field(description="Language to translate into.", examples=["en"])
     format: str = Field(
