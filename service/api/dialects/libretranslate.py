@@ -29,7 +29,7 @@ from service.errors import InvalidRequest, RequestTooLarge
 from service.settings import Settings
 
 DIALECT = Dialect(prefix="", error_body=lambda message: {"error": message})
-LENGTH_PENALTY_BOUND = 10.0
+LENGTH_PENALTY_BOUND = 10
 MAX_ECHO = 32
 """Most characters of a wrong format that the error repeats."""
 
@@ -323,9 +323,9 @@ def _options(body: TranslateBody, settings: Settings) -> DecodingOptions:
 
 def _within(name: str, value: float, least: float, most: float) -> None:
     if value < least:
-        raise InvalidRequest(f"Invalid request: {name} parameter must be >= {least:g}")
+        raise InvalidRequest(f"Invalid request: {name} parameter must be >= {least}")
     if value > most:
-        raise InvalidRequest(f"Invalid request: {name} parameter must be <= {most:g}")
+        raise InvalidRequest(f"Invalid request: {name} parameter must be <= {most}")
 
 
 def _at_most(size: int, limit: int) -> None:
