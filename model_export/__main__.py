@@ -17,6 +17,9 @@ from service.errors import InvalidPackage
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair, Score
 
+MIN_LENGTH = 8
+"""Least --max-source-tokens: shorter pieces are no sentences any more."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
@@ -45,6 +48,7 @@ def _convert(options: argparse.Namespace, console: Console) -> None:
                 name=options.name or destination.name,
                 variants=options.variants,
                 pairs=tuple(options.pair),
+                max_source_tokens=options.max_source_tokens,
                 licence=options.licence,
                 card=options.card,
                 scores=options.scores,
@@ -112,6 +116,13 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=list(graph.PRECISIONS),
         help="precisions to make (all by default)",
     )
+    convert.add_argument(
+        "--max-source-tokens",
+        type=_length,
+        metavar="N",
+        help="longest sentence that the model translates well, in tokens; longer ones are split "
+        "(by default as long as its position embeddings allow)",
+    )
     convert.add_argument("--licence", help="licence of the weights, for the manifest")
     convert.add_argument("--card", type=Path, help="model card, copied to README.md")
     convert.add_argument(
@@ -123,6 +134,12 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         '{"test_set", "variant", "beam_size", "bleu", "chrf"}',
     )
     convert.add_argument("--force", action="store_true", help="replace the destination")
+
+
+def _length(text: str) -> int:
+    if not text.isdecimal() or int(text) < MIN_LENGTH:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {MIN_LENGTH}")
+    return int(text)
 
 
 def _pair(text: str) -> LanguagePair:

@@ -14,6 +14,7 @@ from model_export.spec import Checkpoint
 from service.package.directory import ModelDirectory
 from service.package.manifest import (
     LanguagePair,
+    Limits,
     Manifest,
     Parity,
     Provenance,
@@ -33,6 +34,8 @@ class ExportOptions:
     variants: Sequence[str] = tuple(graph.PRECISIONS)
     pairs: tuple[LanguagePair, ...] = ()
     """What the model translates; asked of the checkpoint when empty."""
+    max_source_tokens: int | None = None
+    """Longest source that the model translates well, if that is less than it can take."""
     licence: str | None = None
     card: Path | None = None
     """A model card that becomes the directory's README.md."""
@@ -91,7 +94,7 @@ def _write(
         family=checkpoint.family,
         pairs=list(checkpoint.pairs),
         tokens=checkpoint.tokens,
-        limits=checkpoint.limits,
+        limits=_limits(checkpoint, options),
         tokenizers=tokenizers,
         variants=variants,
         files=package.hashes(staging),
@@ -99,6 +102,12 @@ def _write(
         provenance=_provenance(checkpoint),
         scores=list(options.scores),
     )
+
+
+def _limits(checkpoint: Checkpoint, options: ExportOptions) -> Limits:
+    limits = checkpoint.limits
+    longest = options.max_source_tokens or limits.max_source_tokens
+    return limits.model_copy(update={"max_source_tokens": min(longest, limits.max_source_tokens)})
 
 
 def _write_variant(staging: Path, checkpoint: Checkpoint, name: str) -> Variant:

@@ -48,10 +48,10 @@ class Tokens(_Strict):
 
 
 class Limits(_Strict):
-    """What the graphs can take."""
+    """What the model can take."""
 
     max_source_tokens: Annotated[int, Field(ge=2)]
-    """Longest source in tokens, special tokens included."""
+    """Longest source in tokens, special tokens included; longer sentences are split."""
     max_target_tokens: Annotated[int, Field(ge=1)]
     """Most steps of the decoder."""
     target_vocabulary: Annotated[int, Field(ge=2)]

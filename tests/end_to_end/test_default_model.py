@@ -70,7 +70,8 @@ def test_int8_stays_close_to_ctranslate2_in_float32(served: Served, number: int)
     ]
     assert len(same) >= 0.8 * len(SOURCES)
     total = max(abs(ours - theirs) for ours, theirs in same)
-    assert total < (0.03 if options.length_penalty else 0.3)  # without it, whole sentences add up
+    # Scores are means of log-probabilities over tokens; at length_penalty 0 they are sums.
+    assert total < (0.05 if options.length_penalty else 0.5)
 
 
 def test_the_readmes_example(client: httpx.Client) -> None:
@@ -107,13 +108,12 @@ def test_every_text_is_translated_as_alone_whatever_else_is_asked(client: httpx.
 def test_a_text_longer_than_the_model_can_take_is_translated_to_its_end(
     client: httpx.Client,
 ) -> None:
-    animals = ["le chat", "le chien", "la vache", "le cheval", "l'oiseau"] * 12
-    text = ", ".join(f"{animal} dort dans la maison" for animal in animals) + "."
+    text = "; ".join(sentence.rstrip(" .?!") for sentence in GOLDEN["sentences"]) + "."
     answer = translate(client, text, return_scores=True)
-    words = answer["translatedText"].lower()
-    assert len(answer["sentences"]) > 3
-    assert words.count("sleep") > 50
-    assert all(words.count(animal) > 9 for animal in ("cat", "dog", "cow", "horse", "bird"))
+    pieces = answer["sentences"]
+    assert len(pieces) > 3
+    assert " ".join(piece["source"] for piece in pieces) == text
+    assert "Tom" in answer["translatedText"][-60:]
     assert answer["finish_reason"] == "eos"
 
 

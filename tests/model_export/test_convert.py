@@ -209,6 +209,15 @@ def test_source_and_target_share_one_file_when_they_are_the_same(
     assert tokenizers.source == tokenizers.target == "source.json"
 
 
+@pytest.mark.parametrize(("wanted", "expected"), [(20, 20), (1000, 64), (None, 64)])
+def test_sentences_can_be_kept_shorter_than_the_model_allows(
+    tmp_path: Path, wanted: int | None, expected: int
+) -> None:
+    convert(TINY_MARIAN, tmp_path / "model", variants=["int8"], max_source_tokens=wanted)
+    limits = ModelDirectory.open(tmp_path / "model").manifest.limits
+    assert (limits.max_source_tokens, limits.max_target_tokens) == (expected, 64)
+
+
 def test_the_commands_report_what_they_did(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
