@@ -20,7 +20,7 @@ from service.api.middleware import BodyLimit, RequestLog
 from service.decoding.search import Target
 from service.domain import DecodingOptions
 from service.errors import InvalidPackage, ServiceError
-from service.metrics import Metrics
+from service.metrics import Load, Metrics
 from service.package.directory import ModelDirectory
 from service.package.manifest import Manifest
 from service.runtime.seq2seq import OnnxSeq2Seq
@@ -178,7 +178,13 @@ def _warm_up(engine: Engine, text: TextPipeline, options: DecodingOptions) -> No
 def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Service:
     admission = Admission(settings.scheduling)
     metrics.model.info(asdict(model.description))
-    _observe(metrics, admission, model.engine)
+    metrics.read_load = lambda: Load(
+        waiting_items=admission.items,
+        waiting_characters=admission.characters,
+        waiting_sentences=model.engine.waiting,
+        engine_steps=model.engine.steps,
+        engine_rows=model.engine.rows,
+    )
     return Service(
         settings=settings,
         translator=Translator(
@@ -192,22 +198,4 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
         model=model.description,
         metrics=metrics,
         engine_alive=lambda: model.engine.alive,
-    )
-
-
-def _observe(metrics: Metrics, admission: Admission, engine: WatchedDecoder) -> None:
-    metrics.gauge(
-        "seq2seq_waiting_items", "Texts accepted and not yet answered.", lambda: admission.items
-    )
-    metrics.gauge(
-        "seq2seq_waiting_characters",
-        "Characters accepted and not yet answered.",
-        lambda: admission.characters,
-    )
-    metrics.gauge("seq2seq_waiting_sentences", "Sentences not begun yet.", lambda: engine.waiting)
-    metrics.counter("seq2seq_engine_steps", "Decoder steps.", lambda: engine.steps)
-    metrics.counter(
-        "seq2seq_engine_rows",
-        "Rows computed by the decoder steps; divided by the steps, the mean batch.",
-        lambda: engine.rows,
     )

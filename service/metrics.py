@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service.domain import FinishReason
@@ -13,11 +14,24 @@ from service.domain import FinishReason
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What others count, read when somebody asks for the metrics."""
+
+    waiting_items: int = 0
+    waiting_characters: int = 0
+    waiting_sentences: int = 0
+    engine_steps: int = 0
+    engine_rows: int = 0
+
+
 class Metrics:
     """The metrics of one app, in a registry of their own."""
 
     def __init__(self) -> None:
+        self.read_load: Callable[[], Load] = Load
         self._registry = CollectorRegistry()
+        self._registry.register(_LoadCollector(self))
         self.model = Info("seq2seq_model", "What is served, and where.", registry=self._registry)
         self.requests = Counter(
             "seq2seq_requests",
@@ -52,25 +66,43 @@ class Metrics:
         for reason in FinishReason:
             self.finished.labels(reason.value)
 
-    def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
-        """Add a gauge that is read when somebody asks for the metrics."""
-        Gauge(name, description, registry=self._registry).set_function(read)
-
-    def counter(self, name: str, description: str, read: Callable[[], float]) -> None:
-        """Add a counter that somebody else counts, read when somebody asks for the metrics."""
-        self._registry.register(_ReadCounter(name, description, read))
-
     def render(self) -> bytes:
         """All metrics in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        return generate_latest(_WithoutCreationTimes(self._registry))
 
 
-class _ReadCounter(Collector):
-    def __init__(self, name: str, description: str, read: Callable[[], float]) -> None:
-        self._name, self._description, self._read = name, description, read
+class _LoadCollector(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily(self._name, self._description, value=self._read())
+        load = self._metrics.read_load()
+        yield GaugeMetricFamily(
+            "seq2seq_waiting_items", "Texts accepted and not yet answered.", load.waiting_items
+        )
+        yield GaugeMetricFamily(
+            "seq2seq_waiting_characters",
+            "Characters accepted and not yet answered.",
+            load.waiting_characters,
+        )
+        yield GaugeMetricFamily(
+            "seq2seq_waiting_sentences", "Sentences not begun yet.", load.waiting_sentences
+        )
+        yield CounterMetricFamily("seq2seq_engine_steps", "Decoder steps.", load.engine_steps)
+        yield CounterMetricFamily(
+            "seq2seq_engine_rows",
+            "Rows computed by the decoder steps; divided by the steps, the mean batch.",
+            load.engine_rows,
+        )
 
-    def describe(self) -> Iterator[Metric]:
-        yield CounterMetricFamily(self._name, self._description)
+
+class _WithoutCreationTimes(Collector):
+    """Prometheus has no use for the gauge that accompanies every counter."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            family.samples = [one for one in family.samples if not one.name.endswith("_created")]
+            yield family
