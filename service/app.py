@@ -14,7 +14,7 @@ from service import __version__
 from service.api import operations
 from service.api.dependencies import ModelDescription, Service
 from service.api.dialect import Dialects
-from service.api.dialects import libretranslate
+from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
 from service.decoding.search import Target

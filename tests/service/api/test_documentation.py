@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api.dialects.libretranslate import TranslateBody
+from service.api.dialects.libretranslate.fields import TranslateBody
 
 pytestmark = pytest.mark.anyio
 

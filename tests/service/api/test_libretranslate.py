@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.dialects.libretranslate import parse, translation_request
+from service.api.dialects.libretranslate.routes import parse, translation_request
 from service.domain import TranslationRequest
 from service.errors import ModelFailure, ServiceError
 from service.settings import Settings

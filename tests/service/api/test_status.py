@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.api.dialects.libretranslate import DIALECT
+from service.api.dialects.libretranslate.routes import DIALECT
 from service.api.status import STATUS, headers_of, status_of
 from service.errors import InvalidRequest, Overloaded, ServiceError, ShuttingDown
 

@@ -1,0 +1,114 @@
+"""What the documentation shows of POST /translate. Its requests work with the default model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.api.body import FORM, JSON, MULTIPART
+from service.api.dialects.libretranslate.fields import LENGTH_PENALTY_BOUND, TranslateBody
+from service.settings import Settings
+
+
+def request_documentation(settings: Settings) -> dict[str, Any]:
+    """OpenAPI's `requestBody`, with the bounds and defaults of the settings."""
+    schema = TranslateBody.model_json_schema()
+    bounds = {
+        "alternatives": (0, settings.limits.max_beam_size - 1, 0),
+        "beam_size": (1, settings.limits.max_beam_size, settings.decoding.beam_size),
+        "num_hypotheses": (1, settings.limits.max_beam_size, 1),
+        "length_penalty": (
+            -LENGTH_PENALTY_BOUND,
+            LENGTH_PENALTY_BOUND,
+            settings.decoding.length_penalty,
+        ),
+        "min_decoding_length": (0, settings.decoding.max_decoding_length, 1),
+        "max_decoding_length": (
+            1,
+            settings.decoding.max_decoding_length,
+            settings.decoding.max_decoding_length,
+        ),
+    }
+    for name, (least, most, default) in bounds.items():
+        schema["properties"][name] |= {"minimum": least, "maximum": most, "default": default}
+    schema["properties"]["format"]["enum"] = ["text"]
+    form_schema = schema | {
+        "properties": schema["properties"]
+        | {
+            "q": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Text to translate; repeat the field for many.",
+                "examples": [["Bonjour tout le monde."]],
+            }
+        }
+    }
+    form = {"schema": form_schema, "example": REQUESTS["one text"]["value"]}
+    return {
+        "required": True,
+        "content": {JSON: {"schema": schema, "examples": REQUESTS}, FORM: form, MULTIPART: form},
+    }
+
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "one text": {
+        "value": {
+            "q": "Bonjour tout le monde. Comment allez-vous ?",
+            "source": "fr",
+            "target": "en",
+        }
+    },
+    "many texts": {
+        "value": {
+            "q": ["Le chat dort.", "Il fait beau aujourd'hui."],
+            "source": "fr",
+            "target": "en",
+        }
+    },
+    "alternatives": {
+        "value": {"q": "Merci beaucoup.", "source": "fr", "target": "en", "alternatives": 2}
+    },
+    "options": {
+        "value": {
+            "q": "Où est la gare ?",
+            "source": "fr",
+            "target": "en",
+            "beam_size": 5,
+            "num_hypotheses": 3,
+            "return_scores": True,
+        }
+    },
+}
+
+REPLIES: dict[str, dict[str, Any]] = {
+    "one text": {"value": {"translatedText": "Hello everyone. How are you?"}},
+    "many texts": {"value": {"translatedText": ["The cat sleeps.", "It is nice weather today."]}},
+    "alternatives": {
+        "value": {
+            "translatedText": "Thank you very much.",
+            "alternatives": ["Thank you so much.", "Thanks a lot."],
+        }
+    },
+    "options": {
+        "value": {
+            "translatedText": "Where is the station?",
+            "finish_reason": "eos",
+            "sentences": [
+                {
+                    "source": "Où est la gare ?",
+                    "translations": [
+                        {
+                            "text": "Where is the station?",
+                            "score": -0.21,
+                            "finish_reason": "eos",
+                        },
+                        {
+                            "text": "Where's the train station?",
+                            "score": -0.48,
+                            "finish_reason": "eos",
+                        },
+                    ],
+                }
+            ],
+        }
+    },
+}
