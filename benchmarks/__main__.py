@@ -1,4 +1,4 @@
-"""python -m benchmarks parity | invariance | quality | load"""
+"""python -m benchmarks PROGRAM"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ PROGRAMS = {
     "invariance": "same translations alone and in any company?",
     "quality": "BLEU and chrF of every variant, beside CTranslate2",
     "load": "concurrent clients against a running service",
+    "footprint": "time to ready, memory and processor of an idle service",
 }
 
 

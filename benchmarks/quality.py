@@ -1,4 +1,8 @@
-"""BLEU and chrF of every variant, beside CTranslate2's int8 on the same weights."""
+"""BLEU and chrF of every variant, beside CTranslate2's int8 on the same weights.
+
+Ours go through the service's text pipeline, which splits sentences that are longer than the model
+directory's max_source_tokens.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import sacrebleu
 from benchmarks.models import Ours, ctranslate2_model, lines
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
+from service.text.pipeline import TextPipeline
 
 BEAMS = (1, 2, 4)
 
@@ -40,14 +45,27 @@ def run(arguments: argparse.Namespace) -> None:
 def _translations(
     arguments: argparse.Namespace, sentences: list[str]
 ) -> list[tuple[str, int, list[str]]]:
-    found = []
-    for variant in ModelDirectory.open(arguments.directory).manifest.variants:
+    found: list[tuple[str, int, list[str]]] = []
+    manifest = ModelDirectory.open(arguments.directory).manifest
+    limit = manifest.limits.max_source_tokens
+    for variant in manifest.variants:
         ours = Ours.load(arguments.directory, variant, threads=2)
-        sources = ours.tokenizer.encode(sentences)
-        for beam_size in BEAMS:
-            hypotheses = ours.translate(sources, DecodingOptions(beam_size=beam_size), batch=32)
-            found.append((f"seq2serve {variant}", beam_size, ours.text(hypotheses)))
+        found += [
+            (f"seq2serve {variant}", beam_size, _served(ours, limit, sentences, beam_size))
+            for beam_size in BEAMS
+        ]
     return found + _peer(arguments.checkpoint, sentences)
+
+
+def _served(ours: Ours, limit: int, sentences: list[str], beam_size: int) -> list[str]:
+    pipeline = TextPipeline(ours.tokenizer, limit)
+    pieces = [pipeline.encode(sentence) for sentence in sentences]
+    sources = [ids for some in pieces for segment, ids in some if segment.translatable]
+    found = iter(ours.text(ours.translate(sources, DecodingOptions(beam_size=beam_size), batch=32)))
+    return [
+        "".join(next(found) if segment.translatable else segment.text for segment, _ in some)
+        for some in pieces
+    ]
 
 
 def _peer(checkpoint: Path, sentences: list[str]) -> list[tuple[str, int, list[str]]]:
