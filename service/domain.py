@@ -96,5 +96,5 @@ class TextTranslation:
     text: str
     """Best translation of every sentence, separators kept byte for byte."""
     alternatives: tuple[str, ...] = ()
-    """The same with the second, third … hypothesis of every sentence; num_hypotheses - 1 of them."""
+    """The same with the second, third … hypothesis of every sentence."""
     sentences: tuple[SentenceTranslation, ...] = field(default=())

@@ -1,6 +1,6 @@
 """Every error the service raises on purpose.
 
-ServiceError                       a request that fails; service.api.status gives each its HTTP status
+ServiceError                       a request that fails; service.api.status gives it an HTTP status
 ├── InvalidRequest                 the request is malformed; the message says what would be right
 │   ├── UnsupportedLanguage        no model here translates this pair
 │   └── RequestTooLarge            more text or more items than one request may hold
