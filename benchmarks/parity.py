@@ -47,14 +47,13 @@ def _ctranslate2(marian: Marian, tokens: list[list[str]], beam_size: int) -> lis
     return [(marian.ids(result.hypotheses[0]), result.scores[0]) for result in results]
 
 
-@torch.no_grad()
 def _transformers(checkpoint: Path, sources: Sequence[tuple[int, ...]]) -> list[Scored]:
     model = MarianMTModel.from_pretrained(checkpoint).eval()
     padding, end = model.config.pad_token_id, model.config.eos_token_id
     # <pad> only stands for the decoder's start; Marian itself does not have it.
     model.final_logits_bias[0, padding] = -torch.inf
     results: list[Scored] = []
-    for some in batched(sources, 16):
+    for some in batched(sources, 16):  # generate() computes no gradients
         longest = max(map(len, some))
         padded = torch.tensor([[*ids, *[padding] * (longest - len(ids))] for ids in some])
         output = model.generate(
