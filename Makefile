@@ -40,8 +40,8 @@ export: $(VENV)/export.installed ## Convert a checkpoint to a model directory. S
 	$(RUN) model_export convert '$(SOURCE)' '$(DESTINATION)'
 
 .PHONY: bench
-bench: $(VENV)/dev.installed ## Measure. ARGS.
-	$(RUN) benchmarks $(ARGS)
+bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS='quality --help'.
+	build/bench/bin/python -m benchmarks $(ARGS)
 
 .PHONY: containers
 containers: build/containers/tools.installed ## Check docker/ and docker-compose.yml with linters.
@@ -78,12 +78,21 @@ build/lock/tools.installed: build/lock/bin/python Makefile
 	@$< -m $(PIP_INSTALL) $(UV)
 	@touch $@
 
+# torch by itself first: what follows must not replace it by a newer one.
+build/bench/peers.installed: requirements/dev.txt requirements/bench.txt build/bench/bin/python
+	@echo 'Installing the peers of the benchmarks into build/bench'
+	@build/bench/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
+	@build/bench/bin/python -m $(PIP_INSTALL) $$(grep '^torch==' requirements/bench.txt)
+	@build/bench/bin/python -m $(PIP_INSTALL) -r requirements/bench.txt
+	@touch $@
+
 build/containers/tools.installed: docker/check-requirements.txt build/containers/bin/python
 	@echo 'Installing $< into build/containers'
 	@build/containers/bin/python -m $(PIP_INSTALL) -r $<
 	@touch $@
 
-$(VENV)/bin/python build/lock/bin/python build/containers/bin/python: %/bin/python:
+$(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python: \
+		%/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

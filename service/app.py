@@ -23,6 +23,7 @@ from service.errors import InvalidPackage, ServiceError
 from service.metrics import Load, Metrics
 from service.package.directory import ModelDirectory
 from service.package.manifest import Manifest
+from service.runtime import providers
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.admission import Admission
 from service.scheduling.engine import Engine
@@ -85,6 +86,7 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
         InvalidPackage: the directory breaks its contract, or its model cannot translate.
         ProviderUnavailable: the device that was asked for cannot be used.
     """
+    providers.require(settings.runtime)
     directory = ModelDirectory.open(settings.model.directory)
     manifest = directory.manifest
     name = settings.model.variant or _fastest_variant(manifest, settings.runtime.device)

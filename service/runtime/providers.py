@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from service.settings import RuntimeSettings
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+CUDA_DRIVER = "libcuda.so.1"
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 SLOW_CPU_FUSIONS = ["SkipLayerNormFusion"]
@@ -59,7 +61,7 @@ def require(settings: RuntimeSettings) -> None:
     """Check that this installation of ONNX Runtime has the provider at all.
 
     Raises:
-        ProviderUnavailable: it was built without it.
+        ProviderUnavailable: it was built without it, or there is no driver for it.
     """
     wanted = CPU if settings.device == "cpu" else CUDA
     if wanted not in onnxruntime.get_available_providers():
@@ -68,7 +70,17 @@ def require(settings: RuntimeSettings) -> None:
             f"{wanted}. Install the gpu extra instead of the cpu extra."
         )
     if wanted == CUDA:
+        _require_driver()
         onnxruntime.preload_dlls(cudnn=False)
+
+
+def _require_driver() -> None:
+    try:
+        ctypes.CDLL(CUDA_DRIVER)
+    except OSError as error:
+        raise ProviderUnavailable(
+            f"device cuda was asked for, but there is no NVIDIA driver here: {error}."
+        ) from error
 
 
 def available_cpus(quota: Path = CGROUP_QUOTA) -> int:

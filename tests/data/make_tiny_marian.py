@@ -34,8 +34,16 @@ def main(source_text: str, target_text: str, directory: Path) -> None:
 
 def train(text: str, prefix: Path) -> list[str]:
     sentencepiece.SentencePieceTrainer.train(
-        input=text, model_prefix=prefix, vocab_size=PIECES, character_coverage=1.0,
-        eos_id=0, unk_id=1, bos_id=-1, pad_id=-1, hard_vocab_limit=False, minloglevel=2,
+        input=text,
+        model_prefix=prefix,
+        vocab_size=PIECES,
+        character_coverage=1.0,
+        eos_id=0,
+        unk_id=1,
+        bos_id=-1,
+        pad_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=2,
     )
     prefix.with_suffix(".model").rename(prefix.with_suffix(".spm"))
     prefix.with_suffix(".vocab").unlink()
