@@ -1,18 +1,21 @@
 """Concurrent clients, each sending its next sentence when the last one was answered, against a
-running service. Needs httpx only."""
+running service. A client that is told to come back later does so."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import collections
+import itertools
+import random
 import re
-import statistics
 import time
 from pathlib import Path
 
-import httpx
+import aiohttp
 
+FR_EN = {"source": "fr", "target": "en"}
+OK = 200
 COUNTERS = ("seq2seq_engine_steps_total", "seq2seq_engine_rows_total")
 
 
@@ -30,8 +33,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 async def _measure(arguments: argparse.Namespace, sentences: list[str]) -> None:
-    limits = httpx.Limits(max_connections=arguments.clients)
-    async with httpx.AsyncClient(base_url=arguments.url, limits=limits, timeout=60) as client:
+    connector = aiohttp.TCPConnector(limit=arguments.clients)
+    async with aiohttp.ClientSession(arguments.url, connector=connector) as client:
         before = await _counters(client)
         started = time.monotonic()
         until = started + arguments.seconds
@@ -52,34 +55,35 @@ async def _measure(arguments: argparse.Namespace, sentences: list[str]) -> None:
 
 
 async def _client(
-    client: httpx.AsyncClient, sentences: list[str], beam_size: int | None, until: float
+    client: aiohttp.ClientSession, sentences: list[str], beam_size: int | None, until: float
 ) -> list[tuple[str, float]]:
     """(status or error, seconds) of each request."""
+    options = {} if beam_size is None else {"beam_size": beam_size}
     answers = []
-    number = 0
-    while time.monotonic() < until:
-        body: dict[str, object] = {
-            "q": sentences[number % len(sentences)],
-            "source": "fr",
-            "target": "en",
-        }
-        if beam_size is not None:
-            body["beam_size"] = beam_size
-        number += 1
+    for sentence in itertools.cycle(sentences):
+        if time.monotonic() >= until:
+            break
         started = time.monotonic()
-        try:
-            response = await client.post("/translate", json=body)
-            status = str(response.status_code)
-            if status == "200" and not response.json()["translatedText"]:
-                status = "empty"
-        except httpx.HTTPError as error:
-            status = type(error).__name__
+        status, pause = await _ask(client, {"q": sentence, **FR_EN, **options})
         answers.append((status, time.monotonic() - started))
+        await asyncio.sleep(pause * random.uniform(1, 2))  # not all at once again
     return answers
 
 
-async def _counters(client: httpx.AsyncClient) -> list[float]:
-    text = (await client.get("/metrics")).text
+async def _ask(client: aiohttp.ClientSession, body: dict[str, object]) -> tuple[str, float]:
+    """Status or error, and the seconds that the service asks to wait before the next request."""
+    try:
+        async with client.post("/translate", json=body) as response:
+            if response.status == OK and not (await response.json())["translatedText"]:
+                return "empty", 0
+            return str(response.status), float(response.headers.get("Retry-After", 0))
+    except aiohttp.ClientError as error:
+        return type(error).__name__, 0
+
+
+async def _counters(client: aiohttp.ClientSession) -> list[float]:
+    async with client.get("/metrics") as response:
+        text = await response.text()
     return [
         float(match.group(1))
         for name in COUNTERS
@@ -89,12 +93,10 @@ async def _counters(client: httpx.AsyncClient) -> list[float]:
 
 def _report(answers: list[tuple[str, float]], seconds: float, rows: float, steps: float) -> None:
     statuses = collections.Counter(status for status, _ in answers)
-    times = sorted(1000 * taken for status, taken in answers if status == "200")
-    percentiles = statistics.quantiles(times, n=100)
     print(f"answers: {dict(statuses)}")
-    print(f"throughput: {len(times) / seconds:.1f} sentences/s over {seconds:.1f} s")
-    print(
-        f"latency: p50 {percentiles[49]:.0f} ms, p95 {percentiles[94]:.0f} ms, "
-        f"p99 {percentiles[98]:.0f} ms"
-    )
+    print(f"throughput: {statuses['200'] / seconds:.1f} sentences/s over {seconds:.1f} s")
+    for status, count in statuses.items():
+        times = sorted(1000 * taken for found, taken in answers if found == status)
+        p50, p95, p99 = (times[int(share * (count - 1))] for share in (0.5, 0.95, 0.99))
+        print(f"latency of {status}: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms")
     print(f"mean batch: {rows / steps:.1f} rows a step over {steps:.0f} steps")

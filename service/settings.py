@@ -77,7 +77,7 @@ class SchedulingSettings(_Group):
         default=4096, description="Most padded source tokens in a batch: sentences × longest one."
     )
     max_batch_rows: Positive = Field(
-        default=256, description="Most rows in a batch: the beam sizes of its sentences, added up."
+        default=128, description="Most rows in a batch: the beam sizes of its sentences, added up."
     )
     max_waiting_items: Positive = Field(
         default=512, description="Most texts accepted and not yet answered; beyond it 503."

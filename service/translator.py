@@ -70,6 +70,14 @@ class Translator:
         self._admission = admission
         self._metrics = metrics
 
+    def require_room(self) -> None:
+        """Refuse a request before it is even read, when not the smallest one would be let in.
+
+        Raises:
+            Overloaded, ShuttingDown: nothing can be let in now.
+        """
+        self._admission.require_room()
+
     def close(self) -> None:
         """Refuse every request from now on. Those under way go on."""
         self._admission.close()

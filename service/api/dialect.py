@@ -86,22 +86,23 @@ class Dialects:
 
     def word_errors(self, app: FastAPI) -> None:
         """Make the app answer every error that it foresees in the dialect of the path."""
+        # The handlers are async although they wait for nothing: others would run in a thread each.
         app.add_exception_handler(ServiceError, self._service_error)
         app.add_exception_handler(HTTPException, self._http_exception)
         app.add_exception_handler(RequestValidationError, self._validation_error)
 
-    def _service_error(self, request: Request, error: Exception) -> Response:
+    async def _service_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, ServiceError)
         status = status_of(error)
         if status == UNSEEN:
             return Response(status_code=status)
         return self.of(request.scope).error(status, str(error), headers_of(error))
 
-    def _http_exception(self, request: Request, error: Exception) -> Response:
+    async def _http_exception(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return self.of(request.scope).error(error.status_code, str(error.detail), error.headers)
 
-    def _validation_error(self, request: Request, error: Exception) -> Response:
+    async def _validation_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         faults = "; ".join(
             f"{fault['loc'][-1]}: {fault['msg']}" if fault["loc"] else str(fault["msg"])

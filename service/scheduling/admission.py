@@ -33,6 +33,22 @@ class Admission:
         """Whether requests are let in at all."""
         return self._open
 
+    def require_room(self, items: int = 1, characters: int = 1) -> None:
+        """Check that a request of this size would be let in now.
+
+        Raises:
+            Overloaded: there is no room for it.
+            ShuttingDown: nothing is let in any more.
+        """
+        if not self._open:
+            raise ShuttingDown("The service is shutting down.", RETRY_AFTER_SECONDS)
+        if self.items == 0:
+            return
+        if self.items + items > self._settings.max_waiting_items:
+            raise Overloaded("Too many texts are waiting; try again later.", RETRY_AFTER_SECONDS)
+        if self.characters + characters > self._settings.max_waiting_characters:
+            raise Overloaded("Too much text is waiting; try again later.", RETRY_AFTER_SECONDS)
+
     @contextmanager
     def admit(self, items: int, characters: int) -> Iterator[None]:
         """Hold a place for a request while it is worked on.
@@ -40,10 +56,9 @@ class Admission:
         A request larger than a whole limit is let in when nothing else is there.
 
         Raises:
-            Overloaded: there is no room for it now.
-            ShuttingDown: nothing is let in any more.
+            Overloaded, ShuttingDown: as require_room().
         """
-        self._require_room(items, characters)
+        self.require_room(items, characters)
         self.items += items
         self.characters += characters
         self._idle.clear()
@@ -67,13 +82,3 @@ class Admission:
         except TimeoutError:
             return False
         return True
-
-    def _require_room(self, items: int, characters: int) -> None:
-        if not self._open:
-            raise ShuttingDown("The service is shutting down.", RETRY_AFTER_SECONDS)
-        if self.items == 0:
-            return
-        if self.items + items > self._settings.max_waiting_items:
-            raise Overloaded("Too many texts are waiting; try again later.", RETRY_AFTER_SECONDS)
-        if self.characters + characters > self._settings.max_waiting_characters:
-            raise Overloaded("Too much text is waiting; try again later.", RETRY_AFTER_SECONDS)

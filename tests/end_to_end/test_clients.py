@@ -39,6 +39,8 @@ def test_too_much_work_is_refused_until_there_is_room(
         assert refused.status_code == 503
         assert int(refused.headers["Retry-After"]) >= 1
         assert "waiting" in refused.json()["error"]
+        unread = client.post("/translate", content=b"{")  # refused before it is looked at
+        assert unread.status_code == 503
         assert "seq2seq_waiting_items 3.0" in client.get("/metrics").text
         engine.release()
         assert accepted.result().status_code == 200

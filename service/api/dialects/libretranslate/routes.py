@@ -85,6 +85,7 @@ async def translate(request: Request, service: ServiceDep) -> Response:
 
     Parameters come as JSON if the Content-Type says so, else as a form and in the query string.
     """
+    service.translator.require_room()
     deadline_seconds = service.settings.scheduling.deadline_seconds
     deadline = time.monotonic() + deadline_seconds
     body = parse(await read_parameters(request, deadline_seconds, repeatable=("q",)))
