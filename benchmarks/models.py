@@ -14,7 +14,7 @@ from typing import TypeVar
 import ctranslate2
 import sentencepiece
 
-from service.decoding.search import Target, decode
+from service.decoding.search import decode
 from service.domain import DecodingOptions, Hypothesis
 from service.package.directory import ModelDirectory
 from service.runtime.seq2seq import OnnxSeq2Seq
@@ -29,7 +29,6 @@ class Ours:
     """A variant of a model directory in our engine."""
 
     model: OnnxSeq2Seq
-    target: Target
     tokenizer: Tokenizer
 
     @classmethod
@@ -39,12 +38,6 @@ class Ours:
         return cls(
             OnnxSeq2Seq.load(
                 directory, directory.variant(variant), RuntimeSettings(threads=threads)
-            ),
-            Target(
-                manifest.tokens.start,
-                manifest.tokens.end,
-                manifest.limits.target_vocabulary,
-                manifest.limits.max_target_tokens,
             ),
             Tokenizer.load(
                 directory.file(manifest.tokenizers.source),
@@ -59,7 +52,7 @@ class Ours:
         return [
             hypotheses
             for some in batched(sources, batch)
-            for hypotheses in decode(self.model, some, [options] * len(some), self.target)
+            for hypotheses in decode(self.model, some, [options] * len(some), self.model.target)
         ]
 
     def text(self, hypotheses: Sequence[tuple[Hypothesis, ...]]) -> list[str]:

@@ -16,7 +16,7 @@ from model_export import reference
 from model_export.errors import VerificationFailed
 from model_export.spec import Array, Checkpoint
 from service.decoding.model import StepInput
-from service.decoding.search import Target, decode
+from service.decoding.search import decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
 from service.package.manifest import Parity
@@ -65,11 +65,9 @@ def compare(directory: ModelDirectory, name: str, expected: Sequence[Probe]) -> 
     """
     variant = directory.variant(name)
     model = OnnxSeq2Seq.load(directory, variant, RuntimeSettings())
-    tokens, limits = directory.manifest.tokens, directory.manifest.limits
-    target = Target(tokens.start, tokens.end, limits.target_vocabulary, limits.max_target_tokens)
     parity = Parity(
-        max_log_prob_difference=max(_difference(model, probe, target) for probe in expected),
-        same_tokens=_same_tokens(model, expected, target),
+        max_log_prob_difference=max(_difference(model, probe) for probe in expected),
+        same_tokens=_same_tokens(model, expected),
         sentences=len(expected),
     )
     tolerance, share = TOLERANCE[variant.precision], SAME_TOKENS[variant.precision]
@@ -104,15 +102,15 @@ def _probe(checkpoint: Checkpoint, source_ids: tuple[int, ...]) -> Probe:
     return Probe(source_ids, tuple(target), log_probs)
 
 
-def _difference(model: OnnxSeq2Seq, probe: Probe, target: Target) -> float:
+def _difference(model: OnnxSeq2Seq, probe: Probe) -> float:
     """Largest difference of a likely log-probability along the reference's translation."""
     decoding = model.encode([probe.source_ids])
     worst = 0.0
-    previous = target.start
+    previous = model.target.start
     for position, (token, expected) in enumerate(
         zip(probe.target_ids, probe.log_probs, strict=True)
     ):
-        step = _single_row(previous, position, target.vocabulary)
+        step = _single_row(previous, position, model.target.vocabulary)
         candidates = decoding.step(step)
         found = np.empty_like(expected)
         found[candidates.ids[0]] = candidates.log_probs[0]
@@ -135,13 +133,13 @@ def _single_row(last_id: int, position: int, candidates: int) -> StepInput:
     )
 
 
-def _same_tokens(model: OnnxSeq2Seq, expected: Sequence[Probe], target: Target) -> float:
+def _same_tokens(model: OnnxSeq2Seq, expected: Sequence[Probe]) -> float:
     options = DecodingOptions(beam_size=1, max_decoding_length=LONGEST)
     results = decode(
         model,
         [probe.source_ids for probe in expected],
         [options] * len(expected),
-        target,
+        model.target,
     )
     same = [
         best.target_ids == probe.target_ids

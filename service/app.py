@@ -17,7 +17,6 @@ from service.api.dialect import Dialects
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
-from service.decoding.search import Target
 from service.domain import DecodingOptions
 from service.errors import InvalidPackage, ServiceError
 from service.metrics import Load, Metrics
@@ -96,13 +95,7 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
         directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
     )
     model = OnnxSeq2Seq.load(directory, variant, settings.runtime)
-    target = Target(
-        manifest.tokens.start,
-        manifest.tokens.end,
-        manifest.limits.target_vocabulary,
-        manifest.limits.max_target_tokens,
-    )
-    with Engine.running(model, target, settings.scheduling) as engine:
+    with Engine.running(model, model.target, settings.scheduling) as engine:
         text = TextPipeline(tokenizer, manifest.limits.max_source_tokens)
         _warm_up(engine, text, settings.decoding.options())
         yield RunningModel(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model_export import pipeline
-from service.decoding.search import Target
 from service.package.directory import ModelDirectory
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.settings import RuntimeSettings
@@ -20,26 +18,10 @@ TINY_MARIAN = DATA / "tiny-marian"
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "fr-en"
 
 
-@dataclass(frozen=True)
-class Served:
-    """A loaded variant of a model directory, and what the search has to know of it."""
-
-    model: OnnxSeq2Seq
-    target: Target
-
-
-def load(path: Path, variant: str) -> Served:
+def load(path: Path, variant: str) -> OnnxSeq2Seq:
     """Load a variant as the service does, on one thread."""
     directory = ModelDirectory.open(path)
-    manifest = directory.manifest
-    model = OnnxSeq2Seq.load(directory, directory.variant(variant), RuntimeSettings(threads=1))
-    target = Target(
-        manifest.tokens.start,
-        manifest.tokens.end,
-        manifest.limits.target_vocabulary,
-        manifest.limits.max_target_tokens,
-    )
-    return Served(model, target)
+    return OnnxSeq2Seq.load(directory, directory.variant(variant), RuntimeSettings(threads=1))
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +35,12 @@ def tiny_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_fp32(tiny_directory: Path) -> Served:
+def tiny_fp32(tiny_directory: Path) -> OnnxSeq2Seq:
     return load(tiny_directory, "fp32")
 
 
 @pytest.fixture(scope="session", params=["fp32", "int8"])
-def tiny(tiny_directory: Path, request: pytest.FixtureRequest) -> Served:
+def tiny(tiny_directory: Path, request: pytest.FixtureRequest) -> OnnxSeq2Seq:
     """Each variant of the tiny model."""
     return load(tiny_directory, request.param)
 

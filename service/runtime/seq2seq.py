@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 
 from service.decoding.model import Candidates, Ids, StepInput
+from service.decoding.search import Target
 from service.package.directory import ModelDirectory
 from service.package.manifest import Variant
 from service.runtime.session import Graph, Values
@@ -46,6 +47,8 @@ class OnnxSeq2Seq:
     encoder: Graph
     decoder: Graph
     padding: int
+    target: Target
+    """What a search with this model has to know."""
 
     @classmethod
     def load(
@@ -67,7 +70,11 @@ class OnnxSeq2Seq:
             [*STEP_OUTPUTS, *(NEW + name for name in state)],
             directory.file(variant.decoder),
         )
-        return cls(encoder, decoder, directory.manifest.tokens.padding)
+        tokens, limits = directory.manifest.tokens, directory.manifest.limits
+        target = Target(
+            tokens.start, tokens.end, limits.target_vocabulary, limits.max_target_tokens
+        )
+        return cls(encoder, decoder, tokens.padding, target)
 
     @property
     def provider(self) -> str:

@@ -15,8 +15,9 @@ from service.app import open_model_directory
 from service.decoding.search import decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
+from service.runtime.seq2seq import OnnxSeq2Seq
 from service.settings import ModelSettings, Settings
-from tests.conftest import DEFAULT_MODEL, Served, golden, load
+from tests.conftest import DEFAULT_MODEL, golden, load
 from tests.end_to_end.conftest import FR_EN, live_server
 
 GOLDEN = golden("fr-en")
@@ -24,7 +25,7 @@ SOURCES = [tuple(ids) for ids in GOLDEN["source_ids"]]
 
 
 @pytest.fixture(scope="module")
-def served() -> Served:
+def served() -> OnnxSeq2Seq:
     return load(DEFAULT_MODEL, "int8")
 
 
@@ -59,10 +60,10 @@ def test_its_source_ids_are_those_of_sentencepiece() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(GOLDEN["ctranslate2"])))
-def test_int8_stays_close_to_ctranslate2_in_float32(served: Served, number: int) -> None:
+def test_int8_stays_close_to_ctranslate2_in_float32(served: OnnxSeq2Seq, number: int) -> None:
     expected = GOLDEN["ctranslate2"][number]
     options = DecodingOptions(**{"max_decoding_length": 40, **expected["options"]})
-    found = decode(served.model, SOURCES, [options] * len(SOURCES), served.target)
+    found = decode(served, SOURCES, [options] * len(SOURCES), served.target)
     same = [
         (hypotheses[0].score, results[0]["score"])
         for hypotheses, results in zip(found, expected["results"], strict=True)

@@ -8,7 +8,8 @@ import pytest
 
 from service.decoding.search import Search, Target, decode
 from service.domain import DecodingOptions, FinishReason, Hypothesis
-from tests.conftest import Served, golden
+from service.runtime.seq2seq import OnnxSeq2Seq
+from tests.conftest import golden
 from tests.table_model import TableModel, log_softmax
 
 TARGET = Target(start=4, end=0, vocabulary=4, max_length=100)
@@ -80,19 +81,19 @@ def test_beam_size_1_takes_the_best_token_at_each_step(seed: int) -> None:
     "expected", GOLDEN["ctranslate2"], ids=lambda expected: str(expected["options"])
 )
 def test_hypotheses_and_scores_are_ctranslate2s(
-    tiny_fp32: Served, expected: dict[str, Any]
+    tiny_fp32: OnnxSeq2Seq, expected: dict[str, Any]
 ) -> None:
     options = DecodingOptions(**{"max_decoding_length": GOLDEN_MAX_LENGTH, **expected["options"]})
-    found = decode(tiny_fp32.model, SOURCES, [options] * len(SOURCES), tiny_fp32.target)
+    found = decode(tiny_fp32, SOURCES, [options] * len(SOURCES), tiny_fp32.target)
     for hypotheses, results in zip(found, expected["results"], strict=True):
         assert [list(one.target_ids) for one in hypotheses] == [one["tokens"] for one in results]
         scores = [one["score"] for one in results]
         assert [one.score for one in hypotheses] == pytest.approx(scores, abs=1e-4)
 
 
-def test_greedy_tokens_are_transformers(tiny_fp32: Served) -> None:
+def test_greedy_tokens_are_transformers(tiny_fp32: OnnxSeq2Seq) -> None:
     options = DecodingOptions(beam_size=1, max_decoding_length=GOLDEN_MAX_LENGTH)
-    found = decode(tiny_fp32.model, SOURCES, [options] * len(SOURCES), tiny_fp32.target)
+    found = decode(tiny_fp32, SOURCES, [options] * len(SOURCES), tiny_fp32.target)
     for (best,), expected in zip(found, GOLDEN["transformers"], strict=True):
         tokens = [token for token in expected["tokens"] if token != tiny_fp32.target.end]
         assert list(best.target_ids) == tokens
@@ -107,28 +108,26 @@ MIXED = [
 ]
 
 
-def alone(served: Served, options: list[DecodingOptions]) -> list[tuple[Hypothesis, ...]]:
+def alone(served: OnnxSeq2Seq, options: list[DecodingOptions]) -> list[tuple[Hypothesis, ...]]:
     return [
-        decode(served.model, [source], [option], served.target)[0]
+        decode(served, [source], [option], served.target)[0]
         for source, option in zip(SOURCES, options, strict=True)
     ]
 
 
-def test_company_and_order_change_nothing_not_even_the_last_digit(tiny: Served) -> None:
+def test_company_and_order_change_nothing_not_even_the_last_digit(tiny: OnnxSeq2Seq) -> None:
     options = list(itertools.islice(itertools.cycle(MIXED), len(SOURCES)))
     expected = alone(tiny, options)
-    assert decode(tiny.model, SOURCES, options, tiny.target) == expected
+    assert decode(tiny, SOURCES, options, tiny.target) == expected
     order = np.random.default_rng(3).permutation(len(SOURCES)).tolist()
-    shuffled = decode(
-        tiny.model, [SOURCES[i] for i in order], [options[i] for i in order], tiny.target
-    )
+    shuffled = decode(tiny, [SOURCES[i] for i in order], [options[i] for i in order], tiny.target)
     assert shuffled == [expected[i] for i in order]
 
 
-def test_dropped_sentences_leave_the_others_as_they_are(tiny_fp32: Served) -> None:
+def test_dropped_sentences_leave_the_others_as_they_are(tiny_fp32: OnnxSeq2Seq) -> None:
     options = [DecodingOptions(beam_size=3, max_decoding_length=20)] * len(SOURCES)
     expected = alone(tiny_fp32, options)
-    search = Search(tiny_fp32.model.encode(SOURCES), options, tiny_fp32.target)
+    search = Search(tiny_fp32.encode(SOURCES), options, tiny_fp32.target)
     found = dict(search.step())
     for sentence in range(0, len(SOURCES), 2):
         search.drop(sentence)
@@ -139,9 +138,9 @@ def test_dropped_sentences_leave_the_others_as_they_are(tiny_fp32: Served) -> No
     assert len(found) < len(SOURCES)
 
 
-def test_the_models_longest_target_bounds_max_decoding_length(tiny_fp32: Served) -> None:
+def test_the_models_longest_target_bounds_max_decoding_length(tiny_fp32: OnnxSeq2Seq) -> None:
     options = DecodingOptions(beam_size=2, min_decoding_length=200, max_decoding_length=200)
-    ((best,),) = decode(tiny_fp32.model, SOURCES[:1], [options], tiny_fp32.target)
+    ((best,),) = decode(tiny_fp32, SOURCES[:1], [options], tiny_fp32.target)
     assert len(best.target_ids) == tiny_fp32.target.max_length == 64
     assert best.finish_reason == FinishReason.LENGTH
 

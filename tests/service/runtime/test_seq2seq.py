@@ -11,7 +11,7 @@ from service.errors import InvalidPackage
 from service.package.directory import ModelDirectory
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.settings import RuntimeSettings
-from tests.conftest import Served, golden
+from tests.conftest import golden
 
 GOLDEN = golden("tiny")
 SOURCES = [tuple(ids) for ids in GOLDEN["source_ids"]]
@@ -41,8 +41,8 @@ def step(
     )
 
 
-def log_probs_of(served: Served, source: tuple[int, ...], tokens: list[int]) -> list[float]:
-    decoding = served.model.encode([source])
+def log_probs_of(served: OnnxSeq2Seq, source: tuple[int, ...], tokens: list[int]) -> list[float]:
+    decoding = served.encode([source])
     found = []
     for position, token in enumerate(tokens):
         last = served.target.start if position == 0 else tokens[position - 1]
@@ -54,58 +54,58 @@ def log_probs_of(served: Served, source: tuple[int, ...], tokens: list[int]) -> 
     return found
 
 
-def test_log_probs_are_those_of_transformers(tiny_fp32: Served) -> None:
+def test_log_probs_are_those_of_transformers(tiny_fp32: OnnxSeq2Seq) -> None:
     for source, expected in zip(SOURCES, GOLDEN["transformers"], strict=True):
         found = log_probs_of(tiny_fp32, source, expected["tokens"])
         # generate() reports the first step before it forbids the end token.
         assert found[1:] == pytest.approx(expected["log_probs"][1:], abs=1e-4)
 
 
-def test_candidates_come_best_first_and_probabilities_add_up_to_1(tiny: Served) -> None:
-    decoding = tiny.model.encode(SOURCES[:3])
+def test_candidates_come_best_first_and_probabilities_add_up_to_1(tiny: OnnxSeq2Seq) -> None:
+    decoding = tiny.encode(SOURCES[:3])
     everything = step(decoding, [tiny.target.start] * 3, 0, candidates=tiny.target.vocabulary)
     assert (np.diff(everything.log_probs, axis=-1) <= 0).all()
     np.testing.assert_allclose(np.exp(everything.log_probs).sum(axis=-1), 1, rtol=1e-5)
     assert (np.sort(everything.ids, axis=-1) == np.arange(tiny.target.vocabulary)).all()
 
 
-def test_the_start_token_has_no_probability(tiny: Served) -> None:
-    decoding = tiny.model.encode(SOURCES[:1])
+def test_the_start_token_has_no_probability(tiny: OnnxSeq2Seq) -> None:
+    decoding = tiny.encode(SOURCES[:1])
     everything = step(decoding, [tiny.target.start], 0, candidates=tiny.target.vocabulary)
     assert everything.ids[0, -1] == tiny.target.start
     assert everything.log_probs[0, -1] == -np.inf
 
 
-def test_a_forbidden_token_has_no_probability_in_its_row_only(tiny: Served) -> None:
+def test_a_forbidden_token_has_no_probability_in_its_row_only(tiny: OnnxSeq2Seq) -> None:
     start = tiny.target.start
-    free = step(tiny.model.encode(SOURCES[:2]), [start] * 2, 0)
+    free = step(tiny.encode(SOURCES[:2]), [start] * 2, 0)
     best = int(free.ids[1, 0])
-    bound = step(tiny.model.encode(SOURCES[:2]), [start] * 2, 0, forbidden=((1, best),))
+    bound = step(tiny.encode(SOURCES[:2]), [start] * 2, 0, forbidden=((1, best),))
     np.testing.assert_array_equal(bound.log_probs[0], free.log_probs[0])
     assert best not in bound.ids[1]
 
 
-def test_rows_continue_their_parents_whatever_their_order(tiny: Served) -> None:
+def test_rows_continue_their_parents_whatever_their_order(tiny: OnnxSeq2Seq) -> None:
     """Three hypotheses of two sentences, reordered, repeated and dropped."""
     start = tiny.target.start
-    decoding = tiny.model.encode(SOURCES[:2])
+    decoding = tiny.encode(SOURCES[:2])
     step(decoding, [start] * 2, 0)
     step(decoding, [3, 4, 5], 1, parents=[0, 0, 1], sentences=[0, 0, 1])
     found = step(decoding, [6, 7, 8], 2, parents=[1, 1, 2], sentences=[0, 0, 1])
     for row, (source, tokens) in enumerate([(0, [4, 6]), (0, [4, 7]), (1, [5, 8])]):
-        alone = tiny.model.encode([SOURCES[source]])
+        alone = tiny.encode([SOURCES[source]])
         for position, token in enumerate([start, *tokens]):
             expected = step(alone, [token], position)
         np.testing.assert_array_equal(found.log_probs[row], expected.log_probs[0])
         np.testing.assert_array_equal(found.ids[row], expected.ids[0])
 
 
-def test_forgotten_sentences_leave_the_kept_ones_as_they_are(tiny: Served) -> None:
+def test_forgotten_sentences_leave_the_kept_ones_as_they_are(tiny: OnnxSeq2Seq) -> None:
     start = tiny.target.start
-    kept = tiny.model.encode(SOURCES[:4])
+    kept = tiny.encode(SOURCES[:4])
     step(kept, [start] * 4, 0)
     expected = step(kept, [3, 3, 3, 3], 1)
-    other = tiny.model.encode(SOURCES[:4])
+    other = tiny.encode(SOURCES[:4])
     step(other, [start] * 4, 0)
     other.keep(np.array([1, 3]))
     found = step(other, [3, 3], 1, parents=[1, 3], sentences=[0, 1])
