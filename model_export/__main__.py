@@ -1,4 +1,4 @@
-"""python -m model_export convert | verify | inspect"""
+"""python -m model_export convert | verify | inspect | train"""
 
 from __future__ import annotations
 
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="show what a model directory holds")
     inspect.add_argument("directory", type=Path, help="the model directory")
     inspect.set_defaults(run=_inspect)
+    _add_train(commands)
     return parser
 
 
@@ -134,6 +135,13 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         '{"test_set", "variant", "beam_size", "bleu", "chrf"}',
     )
     convert.add_argument("--force", action="store_true", help="replace the destination")
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from model_export.training import command
+
+    train = commands.add_parser("train", help="train a model (needs the extra `train`)")
+    command.add_recipes(train.add_subparsers(required=True, metavar="RECIPE"))
 
 
 def _length(text: str) -> int:

@@ -1,0 +1,1 @@
+"""Recipes that train models of our own. Nothing else imports it, and it needs the extra `train`."""

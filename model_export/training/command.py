@@ -1,0 +1,152 @@
+"""python -m model_export train transformer | curves"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from rich.console import Console
+
+from model_export.training.data import DataFile, positive
+from model_export.training.errors import BadRun, TrainingError
+from model_export.training.settings import Budget, Recipe
+from service.package.manifest import LanguagePair
+
+Commands = Any  # argparse's class of it is generic in typeshed only
+
+
+def add_recipes(commands: Commands) -> None:
+    """Add a subcommand for each recipe, and one that draws curves."""
+    transformer = commands.add_parser(
+        "transformer",
+        help="train a Transformer in Marian's architecture",
+        description="Train a Transformer. With the --out of an earlier run, go on with it.",
+    )
+    transformer.set_defaults(run=_transformer)
+    _add_data(transformer)
+    _add_settings(transformer, Recipe)
+    _add_settings(transformer, Budget)
+    curves = commands.add_parser("curves", help="draw the curves of a run")
+    curves.add_argument("directory", type=Path, help="the run's --out")
+    curves.set_defaults(run=_curves)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="directory of the run")
+    parser.add_argument(
+        "--data",
+        type=_argument(DataFile.parse),
+        action="append",
+        metavar="FILE[:WEIGHT]",
+        help="source<TAB>target[<TAB>origin] a line, plain or .gz; may be repeated",
+    )
+    parser.add_argument(
+        "--origin",
+        type=_argument(_origin),
+        action="append",
+        metavar="NAME=WEIGHT",
+        help="take pairs of this origin so many times an epoch; others are left out",
+    )
+    parser.add_argument(
+        "--dev",
+        action="append",
+        metavar="PREFIX",
+        help="measure on PREFIX.fr and PREFIX.en (for fr-en); may be repeated",
+    )
+    parser.add_argument("--pair", type=_argument(_pair), help="languages, such as fr-en")
+    parser.add_argument("--init", type=Path, help="model directory to begin from")
+    parser.add_argument(
+        "--cool-down",
+        type=Path,
+        metavar="RUN",
+        help="branch off another run where it stands: the learning rate falls to zero over the "
+        "budget",
+    )
+
+
+def _add_settings(parser: argparse.ArgumentParser, settings: type[BaseModel]) -> None:
+    """An option for each field; those not given are absent from the result."""
+    group = parser.add_argument_group(settings.__name__.lower())
+    for name, field in settings.model_fields.items():
+        default = (
+            ""
+            if field.default is None
+            else f" ({field.default:.6g})"
+            if isinstance(field.default, float)
+            else f" ({field.default})"
+        )
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            default=argparse.SUPPRESS,
+            metavar="N",
+            help=f"{field.description}{default}",
+        )
+
+
+def _transformer(options: argparse.Namespace, console: Console) -> None:
+    begin, transformer = _needing_extra("begin"), _needing_extra("transformer")
+    given = vars(options)
+    budget = _validated(Budget, given)
+    if budget.steps is None and budget.hours is None:
+        raise TrainingError("Say how long to train: --steps or --hours.")
+    request = begin.Request(
+        out=options.out,
+        data=tuple(options.data or ()),
+        origins=dict(options.origin) if options.origin else None,
+        development=tuple(options.dev or ()),
+        pair=options.pair,
+        initial=options.init,
+        cool_down=options.cool_down,
+        settings={name: given[name] for name in Recipe.model_fields if name in given},
+    )
+    transformer.train(options.out, begin.find(request), budget, console)
+
+
+def _curves(options: argparse.Namespace, console: Console) -> None:
+    console.print(str(_needing_extra("curves").draw(options.directory)))
+
+
+def _needing_extra(module: str) -> Any:
+    """A module of this package that needs the extra `train`, loaded only where it is used."""
+    try:
+        return importlib.import_module(f"model_export.training.{module}")
+    except ModuleNotFoundError as error:
+        raise TrainingError(
+            f"Training needs {error.name}: pip install -r requirements/train.txt"
+        ) from error
+
+
+def _validated(settings: type[Budget], given: Mapping[str, object]) -> Budget:
+    chosen = {name: given[name] for name in settings.model_fields if name in given}
+    try:
+        return settings.model_validate(chosen)
+    except ValidationError as error:
+        raise BadRun(str(error)) from error
+
+
+def _argument(parse: Any) -> Any:
+    """parse, with its ValueError in words of the command line."""
+
+    def converted(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return converted
+
+
+def _origin(text: str) -> tuple[str, float]:
+    name, _, weight = text.rpartition("=")
+    if not name:
+        raise ValueError(f"{text!r} is not like europarl=0.3")
+    return name, positive(weight)
+
+
+def _pair(text: str) -> LanguagePair:
+    source, _, target = text.partition("-")
+    return LanguagePair(source=source, target=target)
