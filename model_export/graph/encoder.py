@@ -11,6 +11,8 @@ outputs  memory.lengths  [sentences] int32
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
@@ -25,50 +27,96 @@ def build_encoder(network: Transformer, precision: Precision) -> ModelProto:
     graph = GraphBuilder("encoder")
     ids = graph.input("source_ids", INT64, ["sentences", "source"])
     lengths = graph.input("source_lengths", INT64, ["sentences"])
-    lengths = graph.op("Cast", lengths, to=INT32)
+    packing = _pack(graph, ids, lengths)
 
-    x = layers.embed(
-        graph,
-        precision,
-        network.source_embedding,
-        ids,
-        _first_positions(graph, network.source_embedding, ids),
-    )
+    x = _embed(graph, precision, network.source_embedding, ids, packing)
     for layer in network.encoder:
-        x = _encoder_layer(graph, precision, layer, x, lengths)
+        x = _encoder_layer(graph, precision, layer, x, packing)
 
-    graph.output("memory.lengths", lengths, INT32, ["sentences"])
-    _memory(graph, precision, network, x)
+    graph.output("memory.lengths", packing.lengths, INT32, ["sentences"])
+    _memory(graph, precision, network, x, packing)
     _first_state(graph, network, ids)
     return graph.model()
 
 
-def _first_positions(graph: GraphBuilder, embedding: Embedding, ids: str) -> str:
-    """positions[:source], [source, d]."""
-    length = graph.op("Shape", ids, start=1, end=2)
+@dataclass(frozen=True, slots=True)
+class _Packing:
+    """Where the tokens of all sentences are when they stand one after the other, without padding.
+
+    Everything but attention works on [tokens, d], so that no time goes into padding.
+    """
+
+    flat: str
+    """[tokens] each token's place in the flattened [sentences, source]."""
+    source: str
+    """[1] padded length."""
+    places: str
+    """[sentences, source] the token in each place; padding repeats any token, it is masked."""
+    lengths: str
+    """[sentences] int32."""
+
+    def pad(self, graph: GraphBuilder, x: str) -> str:
+        """[tokens, …] → [sentences, source, …]."""
+        return graph.op("Gather", x, self.places, axis=0)
+
+    def unpad(self, graph: GraphBuilder, x: str, width: int) -> str:
+        """[sentences, source, width] → [tokens, width]."""
+        return graph.op("Gather", graph.op("Reshape", x, graph.integers(-1, width)), self.flat)
+
+
+def _pack(graph: GraphBuilder, ids: str, lengths: str) -> _Packing:
+    source = graph.op("Shape", ids, start=1, end=2)
+    scalar = graph.op("Squeeze", source)
+    zero, one = (graph.constant(np.array(value, np.int64)) for value in (0, 1))
+    columns = graph.op("Range", zero, scalar, one)
+    filled = graph.op("Less", columns, graph.op("Unsqueeze", lengths, graph.integers(1)))
+    filled = graph.op("Reshape", filled, graph.integers(-1))
+    flat = graph.op("Squeeze", graph.op("NonZero", filled), graph.integers(0))
+    firsts = graph.op("CumSum", lengths, zero, exclusive=1)
+    places = graph.op("Add", columns, graph.op("Unsqueeze", firsts, graph.integers(1)))
+    last = graph.op("Sub", graph.op("Shape", flat), graph.integers(1))
+    return _Packing(
+        flat=flat,
+        source=source,
+        places=graph.op("Min", places, last),
+        lengths=graph.op("Cast", lengths, to=INT32),
+    )
+
+
+def _embed(
+    graph: GraphBuilder, precision: Precision, embedding: Embedding, ids: str, packing: _Packing
+) -> str:
+    """[tokens, d]"""
+    tokens = graph.op("Gather", graph.op("Reshape", ids, graph.integers(-1)), packing.flat)
+    columns = graph.op("Mod", packing.flat, packing.source)
     table = graph.constant(embedding.positions)
-    return graph.op("Slice", table, graph.integers(0), length, graph.integers(0))
+    return layers.embed(graph, precision, embedding, tokens, graph.op("Gather", table, columns))
 
 
 def _encoder_layer(
-    graph: GraphBuilder, precision: Precision, layer: EncoderLayer, x: str, lengths: str
+    graph: GraphBuilder, precision: Precision, layer: EncoderLayer, x: str, packing: _Packing
 ) -> str:
     attention = layer.attention
     projections = (attention.query, attention.key, attention.value)
-    projected = layers.products(graph, precision, x, projections)
-    attended = layers.attend(graph, attention, *projected, "", lengths)
+    wide = packing.pad(graph, layers.product(graph, precision, x, layers.beside(projections)))
+    projected = layers.split(graph, wide, projections)
+    attended = layers.attend(graph, attention, *projected, "", packing.lengths)
+    attended = packing.unpad(graph, attended, attention.value.bias.size)
     attended = layers.product(graph, precision, attended, attention.output)
     x = layers.add_and_norm(graph, attended, x, layer.attention_norm)
     transformed = layers.feed_forward(graph, precision, x, layer.feed_forward)
     return layers.add_and_norm(graph, transformed, x, layer.feed_forward_norm)
 
 
-def _memory(graph: GraphBuilder, precision: Precision, network: Transformer, x: str) -> None:
+def _memory(
+    graph: GraphBuilder, precision: Precision, network: Transformer, x: str, packing: _Packing
+) -> None:
     """Keys and values of every decoder layer's cross-attention, once per sentence."""
     linears: list[Linear] = []
     for layer in network.decoder:
         linears += [layer.cross_attention.key, layer.cross_attention.value]
-    projected = layers.products(graph, precision, x, tuple(linears))
+    wide = packing.pad(graph, layers.product(graph, precision, x, layers.beside(tuple(linears))))
+    projected = layers.split(graph, wide, tuple(linears))
     for index, layer in enumerate(network.decoder):
         heads, width = layer.cross_attention.heads, linears[0].bias.size
         for name, value in zip(("key", "value"), projected[2 * index :], strict=False):

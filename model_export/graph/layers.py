@@ -22,7 +22,11 @@ def products(
     graph: GraphBuilder, precision: Precision, x: str, linears: tuple[Linear, ...]
 ) -> list[str]:
     """Several products of the same x, computed as one wide product."""
-    wide = product(graph, precision, x, beside(linears))
+    return split(graph, product(graph, precision, x, beside(linears)), linears)
+
+
+def split(graph: GraphBuilder, wide: str, linears: tuple[Linear, ...]) -> list[str]:
+    """Take the wide product of these apart again."""
     widths = graph.integers(*(linear.bias.size for linear in linears))
     return graph.ops("Split", wide, widths, outputs=len(linears), axis=-1)
 
