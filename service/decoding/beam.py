@@ -10,6 +10,7 @@ case. With beam_size 1 this is greedy search.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,9 @@ from service.decoding.model import Ids, LogProbs
 from service.domain import DecodingOptions, FinishReason, Hypothesis
 
 
-class _Continuation(NamedTuple):
+class Continuation(NamedTuple):
+    """A hypothesis with one more token."""
+
     parent: int
     """Place of the hypothesis that it continues."""
     token: int
@@ -34,7 +37,8 @@ class Beam:
         self._end = end
         self._max_length = min(options.max_decoding_length, max_length)
         self._step = 0
-        self._totals = np.zeros(1, np.float32)  # (live,)
+        self.totals = [0.0]
+        """Sum of the log-probabilities of each live hypothesis."""
         self._tokens: list[tuple[int, ...]] = [()]  # of each live hypothesis
         self._parents: list[int] = [0]
         self._finished: list[Hypothesis] = []
@@ -45,6 +49,11 @@ class Beam:
     def size(self) -> int:
         """Live hypotheses."""
         return len(self._tokens)
+
+    @property
+    def beam_size(self) -> int:
+        """Hypotheses that go on after a step, at most."""
+        return self._options.beam_size
 
     @property
     def step(self) -> int:
@@ -71,17 +80,16 @@ class Beam:
         """The token that each live hypothesis ended with, start at the first step."""
         return [tokens[-1] if tokens else start for tokens in self._tokens]
 
-    def advance(self, log_probs: LogProbs, ids: Ids) -> None:
+    def advance(self, best: Sequence[Continuation]) -> None:
         """Take a step.
 
-        log_probs, ids: (size, at least candidates) best continuations of each live hypothesis.
+        best: the best 2 * beam_size continuations of all live hypotheses, best first.
         """
-        best = self._best_continuations(log_probs, ids)
         last_step = self._step + 1 == self._max_length
         going_on = self._select(best, last_step)
         self.done = last_step or not going_on or self._has_enough()
         self._tokens = [(*self._tokens[c.parent], c.token) for c in going_on]
-        self._totals = np.array([c.total for c in going_on], np.float32)
+        self.totals = [c.total for c in going_on]
         self._parents = [c.parent for c in going_on]
         self._step += 1
 
@@ -90,23 +98,11 @@ class Beam:
         ranked = sorted(self._finished, key=lambda hypothesis: -hypothesis.score)
         return tuple(ranked[: self._options.num_hypotheses])
 
-    def _best_continuations(self, log_probs: LogProbs, ids: Ids) -> list[_Continuation]:
-        totals = (self._totals[:, None] + log_probs).ravel()  # (size * seen,)
-        order = np.argsort(-totals, kind="stable")[: 2 * self._options.beam_size]
-        parents = order // log_probs.shape[1]
-        tokens = ids.ravel()[order]
-        return [
-            _Continuation(*values)
-            for values in zip(
-                parents.tolist(), tokens.tolist(), totals[order].tolist(), strict=True
-            )
-        ]
-
-    def _select(self, best: list[_Continuation], last_step: bool) -> list[_Continuation]:
+    def _select(self, best: Sequence[Continuation], last_step: bool) -> list[Continuation]:
         """Set finished hypotheses aside and say which continuations go on."""
         beam_size = self._options.beam_size
         substitutes = (c for c in best[beam_size:] if c.token != self._end)
-        going_on: list[_Continuation] = []
+        going_on: list[Continuation] = []
         for rank, continuation in enumerate(best[:beam_size]):
             if continuation.token != self._end and not last_step:
                 going_on.append(continuation)
@@ -116,7 +112,7 @@ class Beam:
             going_on += [c for c in [next(substitutes, None)] if c is not None]
         return going_on
 
-    def _finish(self, continuation: _Continuation) -> None:
+    def _finish(self, continuation: Continuation) -> None:
         ended = continuation.token == self._end
         tokens = self._tokens[continuation.parent]
         length = len(tokens) + 1
@@ -132,3 +128,23 @@ class Beam:
         if self._options.length_penalty == 0:
             return self._best_finished and len(self._finished) >= self._options.num_hypotheses
         return len(self._finished) >= self._options.beam_size
+
+
+def best_continuations(
+    totals: LogProbs, log_probs: LogProbs, ids: Ids, count: int
+) -> Iterator[list[Continuation]]:
+    """The best continuations of many sentences that have equally many live hypotheses.
+
+    totals: (sentences, live); log_probs, ids: (sentences, live, candidates), best first.
+    Yields the best count of each sentence, best first; equal ones in the order of their places.
+    """
+    sentences, _, candidates = log_probs.shape
+    sums = (totals[:, :, None] + log_probs).reshape(sentences, -1)  # (sentences, live * candidates)
+    order = np.argsort(-sums, axis=-1, kind="stable")[:, :count]
+    columns = (
+        order // candidates,
+        np.take_along_axis(ids.reshape(sentences, -1), order, axis=-1),
+        np.take_along_axis(sums, order, axis=-1),
+    )
+    for parents, tokens, scores in zip(*(column.tolist() for column in columns), strict=True):
+        yield list(map(Continuation, parents, tokens, scores))

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from service.decoding.beam import Beam
+from service.decoding.beam import Beam, best_continuations
 from service.decoding.model import Candidates, Decoding, Seq2SeqModel, StepInput
 from service.domain import DecodingOptions, Hypothesis
 
@@ -100,14 +100,30 @@ class Search:
 
     def _advance(self, candidates: Candidates) -> dict[int, tuple[Hypothesis, ...]]:
         starts = self._first_rows()
-        for beam, start in zip(self._beams.values(), starts, strict=True):
-            rows = slice(start, start + beam.size)
-            beam.advance(candidates.log_probs[rows], candidates.ids[rows])
+        for (size, seen), alike in self._alike(starts).items():
+            # rows: (sentences, size)
+            rows = np.array([start for _, start in alike])[:, None] + np.arange(size)
+            totals = np.array([beam.totals for beam, _ in alike], np.float32)
+            best = best_continuations(
+                totals,
+                candidates.log_probs[rows, :seen],
+                candidates.ids[rows, :seen],
+                2 * alike[0][0].beam_size,
+            )
+            for (beam, _), continuations in zip(alike, best, strict=True):
+                beam.advance(continuations)
         self._starts = dict(zip(self._beams, starts, strict=True))
         done = {index: beam.result() for index, beam in self._beams.items() if beam.done}
         for index in done:
             del self._beams[index]
         return done
+
+    def _alike(self, starts: list[int]) -> dict[tuple[int, int], list[tuple[Beam, int]]]:
+        """Beams with their first rows, by live hypotheses and candidates, which are one array."""
+        groups: dict[tuple[int, int], list[tuple[Beam, int]]] = {}
+        for beam, start in zip(self._beams.values(), starts, strict=True):
+            groups.setdefault((beam.size, beam.candidates), []).append((beam, start))
+        return groups
 
     def _forget(self) -> None:
         """Shrink the decoding's memory when most of its sentences are done."""
