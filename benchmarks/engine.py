@@ -1,0 +1,150 @@
+"""Our engine against CTranslate2: the same weights in the same precision, the same beam, batch and
+number of threads, by turns in one run. A ratio above 1 means that ours is faster.
+
+Lengths are forced, so that both do the same work whatever the weights. With the default model's
+checkpoint the sentences are translated freely, and the share of equal translations is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+
+from benchmarks import ctranslate2_weights, random_transformer
+from benchmarks.models import lines
+from model_export import graph, package, sources
+from model_export.spec import Transformer
+from service.decoding.search import Target, decode
+from service.domain import DecodingOptions
+from service.runtime.seq2seq import OnnxSeq2Seq
+from service.runtime.session import Graph
+from service.settings import RuntimeSettings
+
+PRECISIONS = {"int8": "int8", "fp32": "float32"}
+"""Our name of a precision → CTranslate2's."""
+FORCED = 20
+"""Tokens of a translation of the random model."""
+FREE = 256
+Sources = Sequence[tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Both engines with the same weights."""
+
+    ours: OnnxSeq2Seq
+    theirs: ctranslate2.Translator
+    forced: bool
+
+    def run_ours(self, some: Sources, beam_size: int) -> list[tuple[int, ...]]:
+        longest = FORCED if self.forced else FREE
+        options = DecodingOptions(
+            beam_size=beam_size,
+            max_decoding_length=longest,
+            min_decoding_length=longest if self.forced else 1,
+        )
+        found = decode(self.ours, some, [options] * len(some), self.ours.target)
+        return [hypotheses[0].target_ids for hypotheses in found]
+
+    def run_theirs(self, some: Sources, beam_size: int) -> list[tuple[int, ...]]:
+        longest = FORCED if self.forced else FREE
+        found = self.theirs.translate_batch(
+            [[str(token) for token in ids] for ids in some],
+            beam_size=beam_size,
+            max_decoding_length=longest,
+            min_decoding_length=longest if self.forced else 1,
+            return_scores=True,
+        )
+        return [tuple(map(int, result.hypotheses[0])) for result in found]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, help="the default model's checkpoint")
+    parser.add_argument("source", type=Path, help="source text, one sentence a line")
+    parser.add_argument("--models", nargs="+", default=["default", "opus-mt"])
+    parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32, 64])
+    parser.add_argument("--beams", nargs="+", type=int, default=[1, 4])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each engine")
+    parser.add_argument("--sentences", type=int, default=64, help="in each turn")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    checkpoint = sources.load(arguments.checkpoint)
+    tokenizer = checkpoint.source_tokenizer
+    text = lines(arguments.source, arguments.sentences)
+    encoded = [tuple(tokenizer.encode(sentence).ids) for sentence in text]
+    print(
+        "| model | precision | batch | beam | ours ms/sentence | CTranslate2 ms/sentence "
+        "| ratio (min–max) | equal |\n|---|---|---|---|---|---|---|---|"
+    )
+    for model in arguments.models:
+        network = (
+            checkpoint.network
+            if model == "default"
+            else random_transformer.make(random_transformer.OPUS_MT)
+        )
+        for precision in arguments.precisions:
+            with tempfile.TemporaryDirectory() as folder:
+                contest = _contest(network, precision, Path(folder), arguments, model != "default")
+                for batch in arguments.batches:
+                    for beam_size in arguments.beams:
+                        row = _measure(contest, encoded, batch, beam_size, arguments.rounds)
+                        print(
+                            f"| {model} | {precision} | {batch} | {beam_size} | {row} |", flush=True
+                        )
+
+
+def _contest(
+    network: Transformer,
+    precision: str,
+    folder: Path,
+    arguments: argparse.Namespace,
+    forced: bool,
+) -> Contest:
+    encoder, decoder = package.write_graphs(folder, precision, graph.build(network, precision))
+    settings = RuntimeSettings(threads=arguments.threads)
+    start = len(network.source_embedding.table) - 1
+    ours = OnnxSeq2Seq(
+        Graph(folder / encoder, settings),
+        Graph(folder / decoder, settings),
+        padding=start,
+        target=Target(start, 0, start + 1, len(network.target_embedding.positions)),
+    )
+    ctranslate2_weights.write(network, folder / "peer", PRECISIONS[precision])
+    theirs = ctranslate2.Translator(
+        str(folder / "peer"),
+        compute_type=PRECISIONS[precision],
+        inter_threads=1,
+        intra_threads=arguments.threads,
+    )
+    return Contest(ours, theirs, forced)
+
+
+def _measure(contest: Contest, encoded: Sources, batch: int, beam_size: int, rounds: int) -> str:
+    some = encoded[: max(batch, len(encoded) // (1 if batch >= 8 else 4))]
+    batches = [some[start : start + batch] for start in range(0, len(some), batch)]
+
+    def turn(engine: Callable[[Sources, int], list[tuple[int, ...]]]) -> tuple[float, list[object]]:
+        started = time.perf_counter()
+        found: list[object] = [ids for one in batches for ids in engine(one, beam_size)]
+        return 1000 * (time.perf_counter() - started) / len(some), found
+
+    (_, ours), (_, theirs) = turn(contest.run_ours), turn(contest.run_theirs)  # warm-up
+    equal = float(np.mean([a == b for a, b in zip(ours, theirs, strict=True)]))
+    times = [(turn(contest.run_ours)[0], turn(contest.run_theirs)[0]) for _ in range(rounds)]
+    ratios = [theirs / ours for ours, theirs in times]
+    return (
+        f"{statistics.median(ours for ours, _ in times):.2f} | "
+        f"{statistics.median(theirs for _, theirs in times):.2f} | "
+        f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}–{max(ratios):.2f}) | {equal:.0%}"
+    )
