@@ -61,8 +61,7 @@ def _decoder(spec: Any, network: Transformer) -> None:
         _linear(layer_spec.attention.linear[1], beside((attention.key, attention.value)))
         _linear(layer_spec.attention.linear[2], attention.output)
         _feed_forward(layer_spec.ffn, layer.feed_forward, layer.feed_forward_norm)
-    projection = network.projection
-    _linear(spec.projection, Linear(projection.weight[:, :-1], projection.bias[:-1]))
+    _linear(spec.projection, network.projection)
 
 
 def _embedding(spec: Any, table_spec: Any, embedding: Embedding) -> None:

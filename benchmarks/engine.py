@@ -118,7 +118,9 @@ def _contest(
         Graph(folder / encoder, settings),
         Graph(folder / decoder, settings),
         padding=start,
-        target=Target(start, 0, start + 1, len(network.target_embedding.positions)),
+        target=Target(
+            start, 0, network.projection.bias.size, len(network.target_embedding.positions)
+        ),
     )
     ctranslate2_weights.write(network, folder / "peer", PRECISIONS[precision])
     theirs = ctranslate2.Translator(

@@ -47,14 +47,14 @@ def make(size: Size, seed: int = 0) -> Transformer:
         sinusoidal_positions(size.longest, size.width),
     )
     embedding.table[-1] = 0
-    bias = random.normal(size.vocabulary, scale=0.1)
-    bias[-1] = -np.inf
     return Transformer(
         source_embedding=embedding,
         encoder=tuple(random.encoder_layer() for _ in range(size.encoder_layers)),
         target_embedding=embedding,
         decoder=tuple(random.decoder_layer() for _ in range(size.decoder_layers)),
-        projection=Linear(np.ascontiguousarray(embedding.table.T), bias),
+        projection=Linear(
+            np.ascontiguousarray(embedding.table[:-1].T), np.zeros(size.vocabulary - 1, np.float32)
+        ),
     )
 
 

@@ -99,7 +99,8 @@ class Transformer:
     target_embedding: Embedding
     decoder: tuple[DecoderLayer, ...]
     projection: Linear
-    """[d_model, vocabulary]; a bias of -inf means that the token is never generated."""
+    """[d_model, vocabulary]; a bias of -inf means that the token is never generated. Tokens at the
+    table's end that are never generated may be left out."""
 
 
 @dataclass(frozen=True, slots=True)

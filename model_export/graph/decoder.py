@@ -68,10 +68,9 @@ def _self_attention(
     graph: GraphBuilder, precision: Precision, attention: Attention, index: int, x: str
 ) -> str:
     projections = (attention.query, attention.key, attention.value)
-    projected = [
-        graph.op("Unsqueeze", value, graph.integers(1))
-        for value in layers.products(graph, precision, x, projections)
-    ]
+    wide = layers.product(graph, precision, x, layers.beside(projections))
+    wide = graph.op("Unsqueeze", wide, graph.integers(1))  # [rows, 1, 3 d]
+    projected = layers.split(graph, wide, projections)
     heads, width = attention.heads, attention.key.bias.size
     past = [
         graph.op("Gather", _state(graph, index, name, heads, width), "parents", axis=0)

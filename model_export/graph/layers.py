@@ -18,13 +18,6 @@ def product(graph: GraphBuilder, precision: Precision, x: str, linear: Linear) -
     return precision.product(graph, precision.prepare(graph, x), linear)
 
 
-def products(
-    graph: GraphBuilder, precision: Precision, x: str, linears: tuple[Linear, ...]
-) -> list[str]:
-    """Several products of the same x, computed as one wide product."""
-    return split(graph, product(graph, precision, x, beside(linears)), linears)
-
-
 def split(graph: GraphBuilder, wide: str, linears: tuple[Linear, ...]) -> list[str]:
     """Take the wide product of these apart again."""
     widths = graph.integers(*(linear.bias.size for linear in linears))

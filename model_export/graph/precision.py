@@ -41,7 +41,7 @@ class Float32:
     def product(self, graph: GraphBuilder, x: tuple[str, ...], linear: Linear) -> str:
         (activations,) = x
         product = graph.op("MatMul", activations, graph.constant(linear.weight))
-        return graph.op("Add", product, graph.constant(linear.bias))
+        return _add_bias(graph, product, linear.bias)
 
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         return graph.op("Gather", graph.constant(table), ids, axis=0)
@@ -55,10 +55,9 @@ class RowScaledInt8:
     """
 
     def prepare(self, graph: GraphBuilder, x: str) -> tuple[str, ...]:
-        # x: [..., inputs]; radius: [..., 1]
+        # x: [..., inputs]; radius: [..., 1]. A row of zeros becomes 0 / 0 and then some integers,
+        # and zeros again when the product is multiplied by its radius.
         radius = graph.op("ReduceMax", graph.op("Abs", x), graph.integers(-1), keepdims=1)
-        # A row of zeros stays zeros whatever it is divided by.
-        radius = graph.op("Max", radius, graph.constant(np.array(1e-20, np.float32)))
         unit = graph.op("Div", x, radius)
         quantized = graph.op("QuantizeLinear", unit, _step(graph), _zero_point(graph))
         return quantized, radius
@@ -75,7 +74,7 @@ class RowScaledInt8:
             _zero_point(graph),
             domain=CONTRIB,
         )
-        return graph.op("Add", graph.op("Mul", product, radius), graph.constant(linear.bias))
+        return _add_bias(graph, graph.op("Mul", product, radius), linear.bias)
 
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         integers, scale = quantize(table, axis=1)
@@ -92,6 +91,10 @@ def quantize(matrix: Array, axis: int) -> tuple[npt.NDArray[np.int8], Array]:
     radius = np.abs(matrix).max(axis=axis, keepdims=True)
     scale = np.where(radius > 0, radius / LEVELS, 1).astype(np.float32)
     return np.rint(matrix / scale).astype(np.int8), scale
+
+
+def _add_bias(graph: GraphBuilder, product: str, bias: Array) -> str:
+    return graph.op("Add", product, graph.constant(bias)) if bias.any() else product
 
 
 def _step(graph: GraphBuilder) -> str:

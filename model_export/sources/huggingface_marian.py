@@ -3,8 +3,9 @@
     config.json  model.safetensors  source.spm  target.spm  vocab.json  tokenizer_config.json
 
 Weight names are those of transformers' MarianMTModel. As CTranslate2, we leave out the padding
-token, which Hugging Face added to Marian's vocabulary for the decoder to start from: its output
-is given a bias of -inf, so that it is never generated and has no share of the probabilities.
+token, which Hugging Face added to Marian's vocabulary for the decoder to start from: it is never
+generated and has no share of the probabilities. It is the last token, so its output is cut off;
+where it is not, it has a bias of -inf.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         target_tokenizer=target,
         pairs=pairs,
         tokens=tokens,
-        limits=_limits(config),
+        limits=_limits(config, network),
         files={name: sha256_of(path / name) for name in FILES},
     )
 
@@ -220,12 +221,12 @@ def _tokens(config: Mapping[str, Any], vocabulary: Mapping[str, int]) -> Tokens:
     )
 
 
-def _limits(config: Mapping[str, Any]) -> Limits:
+def _limits(config: Mapping[str, Any], network: Transformer) -> Limits:
     longest = config["max_position_embeddings"]
     return Limits(
         max_source_tokens=longest,
         max_target_tokens=longest,
-        target_vocabulary=config["vocab_size"],
+        target_vocabulary=network.projection.bias.size,
     )
 
 
@@ -237,8 +238,6 @@ def _network(config: Mapping[str, Any], tensors: Tensors) -> Transformer:
         scale=float(np.sqrt(width)) if config.get("scale_embedding") else 1.0,
         positions=sinusoidal_positions(config["max_position_embeddings"], width),
     )
-    bias = tensors.take("final_logits_bias", (1, vocabulary)).reshape(-1).copy()
-    bias[config["pad_token_id"]] = -np.inf
     return Transformer(
         source_embedding=embedding,
         encoder=tuple(
@@ -250,8 +249,17 @@ def _network(config: Mapping[str, Any], tensors: Tensors) -> Transformer:
             _decoder_layer(config, tensors, f"model.decoder.layers.{index}")
             for index in range(config["decoder_layers"])
         ),
-        projection=Linear(weight=np.ascontiguousarray(table.T), bias=bias),
+        projection=_projection(config, tensors, table),
     )
+
+
+def _projection(config: Mapping[str, Any], tensors: Tensors, table: Array) -> Linear:
+    vocabulary, padding = config["vocab_size"], config["pad_token_id"]
+    bias = tensors.take("final_logits_bias", (1, vocabulary)).reshape(-1).copy()
+    if padding == vocabulary - 1:
+        return Linear(weight=np.ascontiguousarray(table[:-1].T), bias=bias[:-1])
+    bias[padding] = -np.inf
+    return Linear(weight=np.ascontiguousarray(table.T), bias=bias)
 
 
 def _encoder_layer(config: Mapping[str, Any], tensors: Tensors, prefix: str) -> EncoderLayer:

@@ -15,9 +15,11 @@ from model_export import graph, pipeline, sources
 from model_export.errors import DestinationExists, UnsupportedCheckpoint, VerificationFailed
 from model_export.graph.precision import Float32
 from model_export.spec import Linear
+from service.decoding.search import decode
+from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
 from service.text.tokenizer import Tokenizer
-from tests.conftest import TINY_MARIAN, golden
+from tests.conftest import TINY_MARIAN, golden, load
 
 GOLDEN = golden("tiny")
 
@@ -190,6 +192,32 @@ def test_half_precision_weights_are_taken(checkpoint: Path) -> None:
     table = sources.load(checkpoint).network.source_embedding.table
     whole = sources.load(TINY_MARIAN).network.source_embedding.table
     np.testing.assert_allclose(table, whole, rtol=1e-3, atol=1e-4)
+
+
+def test_a_padding_token_that_is_not_the_last_one_is_never_generated_either(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    first, last = 5, 168  # the padding token changes places with another one
+
+    def swap_rows(tensors: dict[str, Any]) -> None:
+        table, bias = tensors["model.shared.weight"], tensors["final_logits_bias"]
+        table[[first, last]] = table[[last, first]]
+        bias[:, [first, last]] = bias[:, [last, first]]
+
+    change_tensors(checkpoint / "model.safetensors", swap_rows)
+    vocabulary = json.loads((checkpoint / "vocab.json").read_text(encoding="utf-8"))
+    swap = {first: last, last: first}
+    vocabulary = {piece: swap.get(number, number) for piece, number in vocabulary.items()}
+    (checkpoint / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    change_json(checkpoint / "config.json", pad_token_id=first, decoder_start_token_id=first)
+    convert(checkpoint, tmp_path / "model", variants=["fp32"])
+    model = load(tmp_path / "model", "fp32")
+    sources = [tuple(swap.get(number, number) for number in ids) for ids in GOLDEN["source_ids"]]
+    options = DecodingOptions(beam_size=1, max_decoding_length=40)
+    found = decode(model, sources, [options] * len(sources), model.target)
+    for (best,), expected in zip(found, GOLDEN["transformers"], strict=True):
+        tokens = [swap.get(number, number) for number in expected["tokens"] if number != 0]
+        assert list(best.target_ids) == tokens
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "silu"])

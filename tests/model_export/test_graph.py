@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from model_export import graph, reference, sources
-from model_export.graph.precision import quantize
-from model_export.spec import Checkpoint
+from model_export.graph import layers
+from model_export.graph.builder import FLOAT, GraphBuilder
+from model_export.graph.precision import RowScaledInt8, quantize
+from model_export.spec import Checkpoint, Linear
 from tests.conftest import DATA, TINY_MARIAN, golden
 
 GOLDEN = golden("tiny")
@@ -66,3 +69,22 @@ def test_every_operator_has_a_cuda_kernel(checkpoint: Checkpoint, precision: str
                 and kernel["since"] <= versions[node.domain] <= kernel["until"]
                 for kernel in kernels
             ), node.op_type
+
+
+def test_a_row_of_zeros_stays_zeros_in_int8() -> None:
+    random = np.random.default_rng(1)
+    linear = Linear(
+        random.normal(size=(32, 16)).astype(np.float32), random.normal(size=16).astype(np.float32)
+    )
+    builder = GraphBuilder("product")
+    x = builder.input("x", FLOAT, ["rows", 32])
+    builder.output("y", layers.product(builder, RowScaledInt8(), x, linear), FLOAT, ["rows", 16])
+    options = onnxruntime.SessionOptions()
+    session = onnxruntime.InferenceSession(
+        builder.model().SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    rows = random.normal(size=(40, 32)).astype(np.float32)
+    rows[::3] = 0
+    (found,) = session.run(None, {"x": rows})
+    np.testing.assert_array_equal(found[::3], np.broadcast_to(linear.bias, (14, 16)))
+    np.testing.assert_allclose(found, rows @ linear.weight + linear.bias, atol=0.3)
