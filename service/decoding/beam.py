@@ -141,10 +141,7 @@ def best_continuations(
     sentences, _, candidates = log_probs.shape
     sums = (totals[:, :, None] + log_probs).reshape(sentences, -1)  # (sentences, live * candidates)
     order = np.argsort(-sums, axis=-1, kind="stable")[:, :count]
-    columns = (
-        order // candidates,
-        np.take_along_axis(ids.reshape(sentences, -1), order, axis=-1),
-        np.take_along_axis(sums, order, axis=-1),
-    )
+    each = np.arange(sentences)[:, None]
+    columns = (order // candidates, ids.reshape(sentences, -1)[each, order], sums[each, order])
     for parents, tokens, scores in zip(*(column.tolist() for column in columns), strict=True):
         yield list(map(Continuation, parents, tokens, scores))
