@@ -1,4 +1,4 @@
-"""python -m model_export convert | verify | inspect | train"""
+"""python -m model_export convert | verify | inspect | evaluate | train"""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
+from rich.progress import Progress
 
-from model_export import graph, inspection, pipeline
+from model_export import evaluation, graph, inspection, pipeline
 from model_export.errors import ExportError, UnsupportedCheckpoint
 from service.errors import InvalidPackage
 from service.package.directory import ModelDirectory
@@ -67,6 +68,31 @@ def _verify(options: argparse.Namespace, console: Console) -> None:
     console.print(inspection.variants(directory.manifest, parity))
 
 
+def _evaluate(options: argparse.Namespace, console: Console) -> None:
+    test_set = evaluation.TestSet.read(options.source, options.reference)
+    found = _evaluated(options, options.directory, test_set, console)
+    console.print(inspection.evaluation(found, options.worst))
+    if options.baseline is not None:
+        baseline = _evaluated(options, options.baseline, test_set, console)
+        console.print(inspection.comparison(baseline, found))
+
+
+def _evaluated(
+    options: argparse.Namespace, path: Path, test_set: evaluation.TestSet, console: Console
+) -> evaluation.Evaluation:
+    directory = ModelDirectory.open(path)
+    variant = options.variant or next(iter(directory.manifest.variants))
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(f"{path} {variant}", total=len(test_set.sources))
+        return evaluation.evaluate(
+            directory,
+            variant,
+            test_set,
+            options.beam_size,
+            lambda sentences: progress.advance(task, sentences),
+        )
+
+
 def _inspect(options: argparse.Namespace, console: Console) -> None:
     console.print(inspection.describe(ModelDirectory.open(options.directory)))
 
@@ -92,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="show what a model directory holds")
     inspect.add_argument("directory", type=Path, help="the model directory")
     inspect.set_defaults(run=_inspect)
+    _add_evaluate(commands)
     _add_train(commands)
     return parser
 
@@ -135,6 +162,20 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         '{"test_set", "variant", "beam_size", "bleu", "chrf"}',
     )
     convert.add_argument("--force", action="store_true", help="replace the destination")
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    evaluate = commands.add_parser("evaluate", help="score a model directory on a test set")
+    evaluate.set_defaults(run=_evaluate)
+    evaluate.add_argument("directory", type=Path, help="the model directory")
+    evaluate.add_argument("--source", type=Path, required=True, help="one sentence a line")
+    evaluate.add_argument("--reference", type=Path, required=True, help="their translations")
+    evaluate.add_argument("--variant", help="variant to score (the first one by default)")
+    evaluate.add_argument("--beam-size", type=int, default=4, choices=range(1, 33), metavar="N")
+    evaluate.add_argument("--worst", type=int, default=5, metavar="N", help="sentences to show")
+    evaluate.add_argument(
+        "--baseline", type=Path, help="model directory to compare with, by paired bootstrap"
+    )
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

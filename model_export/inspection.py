@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
+from model_export.evaluation import Evaluation, compare
 from service.package.directory import ModelDirectory
 from service.package.manifest import Manifest, Parity
 
@@ -41,6 +43,34 @@ def variants(manifest: Manifest, parity: Mapping[str, Parity]) -> Table:
             f"at most {found.max_log_prob_difference:.1e}" if found else "not measured",
             f"{found.same_tokens:.0%} of {found.sentences} probes" if found else "not measured",
         )
+    return table
+
+
+def evaluation(found: Evaluation, worst: int) -> RenderableType:
+    """Scores of a test set, and its worst sentences."""
+    table = Table(title=f"{found.model} on {found.test_set.name}", title_justify="left")
+    for column in ("sentences", "BLEU", "chrF", "length ratio", "tokens/s"):
+        table.add_column(column, justify="right")
+    table.add_row(
+        str(len(found.test_set.sources)),
+        f"{found.bleu:.2f}",
+        f"{found.chrf:.2f}",
+        f"{found.length_ratio:.3f}",
+        f"{found.tokens_per_second:.0f}",
+    )
+    sentences = Table("chrF", "source", "translation", "reference", title="Worst sentences")
+    for score, *texts in found.worst(worst):
+        sentences.add_row(f"{score:.1f}", *map(escape, texts))
+    return Group(table, *([sentences] if worst else []))
+
+
+def comparison(first: Evaluation, second: Evaluation) -> Table:
+    """Two models on one test set, with the paired bootstrap's p."""
+    table = Table(title="Compared sentence by sentence", title_justify="left")
+    for column in ("metric", first.model, second.model, "p"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    for metric, one, other, p in compare(first, second):
+        table.add_row(metric, f"{one:.2f}", f"{other:.2f}", f"{p:.3f}")
     return table
 
 
