@@ -13,7 +13,7 @@ UV = uv==0.13.9
 .PHONY: help
 help: ## Say what there is (the default).
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, bench)"
+	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, bench)"
 
 .PHONY: serve
 serve: $(VENV)/cpu.installed ## Serve models/fr-en on the CPU. HOST, PORT.
@@ -42,6 +42,10 @@ export: $(VENV)/export.installed ## Convert a checkpoint to a model directory. S
 .PHONY: bench
 bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS='quality --help'.
 	build/bench/bin/python -m benchmarks $(ARGS)
+
+.PHONY: test-train
+test-train: build/train/recipes.installed ## Run the tests of the training recipes. ARGS.
+	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training $(ARGS)
 
 .PHONY: containers
 containers: build/containers/tools.installed ## Check docker/ and docker-compose.yml with linters.
@@ -86,13 +90,20 @@ build/bench/peers.installed: requirements/dev.txt requirements/bench.txt build/b
 	@build/bench/bin/python -m $(PIP_INSTALL) -r requirements/bench.txt
 	@touch $@
 
+build/train/recipes.installed: requirements/dev.txt requirements/train.txt build/train/bin/python
+	@echo 'Installing what training needs into build/train'
+	@build/train/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
+	@build/train/bin/python -m $(PIP_INSTALL) $$(grep '^torch==' requirements/train.txt)
+	@build/train/bin/python -m $(PIP_INSTALL) -r requirements/train.txt
+	@touch $@
+
 build/containers/tools.installed: docker/check-requirements.txt build/containers/bin/python
 	@echo 'Installing $< into build/containers'
 	@build/containers/bin/python -m $(PIP_INSTALL) -r $<
 	@touch $@
 
-$(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python: \
-		%/bin/python:
+$(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python \
+		build/train/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from transformers import MarianConfig
 
 from model_export.training import checkpoint
@@ -15,10 +16,20 @@ from model_export.training.checkpoint import CHECKPOINT_NAME
 from model_export.training.data import DataFile
 from model_export.training.errors import BadRun, TrainingError
 from model_export.training.journal import JOURNAL_NAME
-from model_export.training.run import RUN_NAME, Begin, DataEntry, Run, libraries, read_run
-from model_export.training.settings import Recipe
+from model_export.training.run import (
+    RUN_NAME,
+    VOCABULARY_NAME,
+    Begin,
+    DataEntry,
+    Run,
+    libraries,
+    read_run,
+)
+from model_export.training.settings import Budget, Recipe
 from model_export.training.vocabulary import Vocabulary
 from service.package.manifest import LanguagePair
+
+Told = TypeVar("Told", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,8 @@ class Request:
     cool_down: Path | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     """Fields of the recipe."""
+    budget: Mapping[str, object] = field(default_factory=dict)
+    """Fields of the budget."""
 
 
 def find(request: Request) -> Run:
@@ -46,11 +59,23 @@ def find(request: Request) -> Run:
     if (request.out / RUN_NAME).exists():
         run = read_run(request.out)
         _refuse_differences(run, request)
-        return run
+    else:
+        run = _branch(request) if request.cool_down else _new(request)
+    run = run.model_copy(update={"budget": _budget(run.budget, request)})
     request.out.mkdir(parents=True, exist_ok=True)
-    run = _branch(request) if request.cool_down else _new(request)
     run.write(request.out)
     return run
+
+
+def _budget(before: Budget, request: Request) -> Budget:
+    """What is told of steps or hours replaces both."""
+    kept = before.model_dump()
+    if request.cool_down or {"steps", "hours"} & set(request.budget):
+        kept |= {"steps": None, "hours": None}
+    budget = _validated(Budget, {**kept, **request.budget})
+    if budget.steps is None and budget.hours is None:
+        raise TrainingError("Say how long to train: --steps or --hours.")
+    return budget
 
 
 def _new(request: Request) -> Run:
@@ -59,7 +84,7 @@ def _new(request: Request) -> Run:
     given = {**_architecture(request.initial), **request.settings}
     return Run(
         pair=request.pair,
-        recipe=_recipe(given),
+        recipe=_validated(Recipe, given),
         data=tuple(DataEntry.of(file) for file in request.data),
         origins=request.origins,
         development=request.development,
@@ -73,13 +98,14 @@ def _branch(request: Request) -> Run:
     trunk = request.cool_down
     if trunk is None or not (trunk / CHECKPOINT_NAME).exists():
         raise BadRun(f"{trunk} has no checkpoint to cool down from.")
-    for name in ("vocabulary.spm", JOURNAL_NAME, CHECKPOINT_NAME):
+    request.out.mkdir(parents=True, exist_ok=True)
+    for name in (VOCABULARY_NAME, JOURNAL_NAME, CHECKPOINT_NAME):
         shutil.copyfile(trunk / name, request.out / name)
     position, _ = checkpoint.load(request.out / CHECKPOINT_NAME)
     run = read_run(trunk)
     settings = {**run.recipe.model_dump(), **request.settings, "decay_share": 1.0}
     changes: dict[str, object] = {
-        "recipe": _recipe(settings),
+        "recipe": _validated(Recipe, settings),
         "begin": Begin(run=trunk.resolve(), step=position.step, seconds=position.seconds),
     }
     if request.development:
@@ -103,15 +129,20 @@ def _architecture(initial: Path | None) -> dict[str, object]:
     }
 
 
-def _recipe(settings: Mapping[str, object]) -> Recipe:
+def _validated(kind: type[Told], told: Mapping[str, object]) -> Told:
     try:
-        return Recipe.model_validate(settings)
+        return kind.model_validate(told)
     except ValidationError as error:
-        raise BadRun(str(error)) from error
+        raise TrainingError(
+            "\n".join(
+                f"--{str(fault['loc'][0]).replace('_', '-')}: {fault['msg']}"
+                for fault in error.errors()
+            )
+        ) from error
 
 
 def _refuse_differences(run: Run, request: Request) -> None:
-    told = _recipe({**run.recipe.model_dump(), **request.settings})
+    told = _validated(Recipe, {**run.recipe.model_dump(), **request.settings})
     different = [
         f"--{name.replace('_', '-')} was {value}"
         for name, value in run.recipe.model_dump().items()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from rich.console import Console
 
 from model_export.training.data import DataFile, positive
-from model_export.training.errors import BadRun, TrainingError
+from model_export.training.errors import TrainingError
 from model_export.training.settings import Budget, Recipe
 from service.package.manifest import LanguagePair
 
@@ -28,6 +27,14 @@ def add_recipes(commands: Commands) -> None:
     )
     transformer.set_defaults(run=_transformer)
     _add_data(transformer)
+    transformer.add_argument("--init", type=Path, help="model directory to begin from")
+    transformer.add_argument(
+        "--cool-down",
+        type=Path,
+        metavar="RUN",
+        help="branch off another run where it stands: the learning rate falls to zero over the "
+        "budget",
+    )
     _add_settings(transformer, Recipe)
     _add_settings(transformer, Budget)
     curves = commands.add_parser("curves", help="draw the curves of a run")
@@ -58,41 +65,29 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         help="measure on PREFIX.fr and PREFIX.en (for fr-en); may be repeated",
     )
     parser.add_argument("--pair", type=_argument(_pair), help="languages, such as fr-en")
-    parser.add_argument("--init", type=Path, help="model directory to begin from")
-    parser.add_argument(
-        "--cool-down",
-        type=Path,
-        metavar="RUN",
-        help="branch off another run where it stands: the learning rate falls to zero over the "
-        "budget",
-    )
 
 
 def _add_settings(parser: argparse.ArgumentParser, settings: type[BaseModel]) -> None:
     """An option for each field; those not given are absent from the result."""
     group = parser.add_argument_group(settings.__name__.lower())
     for name, field in settings.model_fields.items():
-        default = (
-            ""
-            if field.default is None
-            else f" ({field.default:.6g})"
-            if isinstance(field.default, float)
-            else f" ({field.default})"
-        )
         group.add_argument(
             f"--{name.replace('_', '-')}",
             default=argparse.SUPPRESS,
             metavar="N",
-            help=f"{field.description}{default}",
+            help=f"{field.description}{_default(field.default)}",
         )
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return ""
+    return f" ({value:.3g})" if isinstance(value, float) else f" ({value})"
 
 
 def _transformer(options: argparse.Namespace, console: Console) -> None:
     begin, transformer = _needing_extra("begin"), _needing_extra("transformer")
     given = vars(options)
-    budget = _validated(Budget, given)
-    if budget.steps is None and budget.hours is None:
-        raise TrainingError("Say how long to train: --steps or --hours.")
     request = begin.Request(
         out=options.out,
         data=tuple(options.data or ()),
@@ -102,8 +97,9 @@ def _transformer(options: argparse.Namespace, console: Console) -> None:
         initial=options.init,
         cool_down=options.cool_down,
         settings={name: given[name] for name in Recipe.model_fields if name in given},
+        budget={name: given[name] for name in Budget.model_fields if name in given},
     )
-    transformer.train(options.out, begin.find(request), budget, console)
+    transformer.train(options.out, begin.find(request), console)
 
 
 def _curves(options: argparse.Namespace, console: Console) -> None:
@@ -118,14 +114,6 @@ def _needing_extra(module: str) -> Any:
         raise TrainingError(
             f"Training needs {error.name}: pip install -r requirements/train.txt"
         ) from error
-
-
-def _validated(settings: type[Budget], given: Mapping[str, object]) -> Budget:
-    chosen = {name: given[name] for name in settings.model_fields if name in given}
-    try:
-        return settings.model_validate(chosen)
-    except ValidationError as error:
-        raise BadRun(str(error)) from error
 
 
 def _argument(parse: Any) -> Any:

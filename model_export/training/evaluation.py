@@ -34,7 +34,6 @@ def measure(
     """Measure a model that is in evaluation mode."""
     sources = vocabulary.encode(texts.sources)
     targets = vocabulary.encode(texts.references)
-    torch.set_num_threads(recipe.threads)
     with precision(recipe.precision):
         loss = _loss(model, sources, targets)
         hypotheses = translate(model, vocabulary, texts.sources)

@@ -18,19 +18,19 @@ class Journal:
     """The journal of a run. One writer at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def add(self, record: Record) -> None:
         """Append a record."""
-        with self._path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def rewind(self, step: int) -> None:
         """Forget what came after this step, which is about to be done again."""
-        kept = [record for record in read_journal(self._path) if float(record["step"]) <= step]
-        temporary = self._path.with_name(f".{self._path.name}.new")
+        kept = [record for record in read_journal(self.path) if float(record["step"]) <= step]
+        temporary = self.path.with_name(f".{self.path.name}.new")
         temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), "utf-8")
-        os.replace(temporary, self._path)
+        os.replace(temporary, self.path)
 
 
 def read_journal(path: Path) -> list[dict[str, float | str]]:

@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model_export.training.data import DataFile
 from model_export.training.errors import BadRun
-from model_export.training.settings import Recipe
+from model_export.training.settings import Budget, Recipe
 from service.package.directory import sha256_of
 from service.package.manifest import LanguagePair
 
 RUN_NAME = "run.json"
+VOCABULARY_NAME = "vocabulary.spm"
+MODEL_NAME = "model"
 LIBRARIES = ("torch", "transformers", "sentencepiece", "numpy", "sacrebleu")
 
 
@@ -58,6 +60,8 @@ class Run(_Described):
     initial: Path | None = None
     """Model directory that the weights and the vocabulary were taken from."""
     begin: Begin = Begin()
+    budget: Budget = Budget()
+    """As told last; all else stays as the run began."""
     libraries: dict[str, str] = {}
 
     def data_files(self) -> list[DataFile]:

@@ -17,27 +17,25 @@ from rich.console import Console
 from transformers import MarianMTModel
 from transformers.utils.logging import disable_progress_bar
 
-from model_export.training import checkpoint, curves, evaluation, network, output
+from model_export.training import checkpoint, network
 from model_export.training.batches import draw_epoch
 from model_export.training.checkpoint import CHECKPOINT_NAME, Position
-from model_export.training.data import Corpus, DevelopmentSet, read, read_development
+from model_export.training.data import Corpus, read, read_development
 from model_export.training.errors import BadRun, TrainingError
 from model_export.training.journal import JOURNAL_NAME, Journal
 from model_export.training.learner import Learner
 from model_export.training.progress import ProgressDisplay, State
-from model_export.training.run import Run
+from model_export.training.publication import Publisher, where
+from model_export.training.run import VOCABULARY_NAME, Run
 from model_export.training.schedule import learning_rate, share_done
-from model_export.training.settings import Budget
 from model_export.training.stream import Stream
 from model_export.training.vocabulary import Vocabulary
 
-VOCABULARY_NAME = "vocabulary.spm"
-MODEL_NAME = "model"
 LONGEST_STEP_SECONDS = 60.0
 """A step that took longer was paused, and counts as this long."""
 
 
-def train(directory: Path, run: Run, budget: Budget, console: Console) -> None:
+def train(directory: Path, run: Run, console: Console) -> None:
     """Train until the budget is used up or the process is told to stop (SIGTERM, SIGINT).
 
     Either way a checkpoint is left, from which the same call goes on; killed, it goes on from the
@@ -47,67 +45,58 @@ def train(directory: Path, run: Run, budget: Budget, console: Console) -> None:
         BadData, BadRun: the data or the directory can't be used.
     """
     _prepare_torch()
-    corpus = read(run.data_files(), run.origins)
-    counts = ", ".join(f"{name} {count:,}" for name, count in corpus.counts().items())
-    console.print(f"{len(corpus):,} pairs: {counts}", markup=False, highlight=False)
     development = [read_development(each, *_languages(run)) for each in run.development]
-    vocabulary = _vocabulary(directory, run, corpus)
+    vocabulary, stream = _read(directory, run, console)
     learner = Learner(_initial_model(run, vocabulary), run.recipe)
     position = _restore(directory, learner)
-    stream = Stream(corpus, vocabulary, run.recipe)
-    if stream.left_out:
-        console.print(f"{stream.left_out:,} pairs are too long and left out")
+    journal = Journal(directory / JOURNAL_NAME)
+    publisher = Publisher(directory, run, vocabulary, development, journal)
     with ProgressDisplay(console) as display:
-        session = _Session(directory, run, budget, learner, position, display)
-        session.development, session.vocabulary = development, vocabulary
-        session.train(stream)
+        session = _Session(run, learner, position, journal, publisher, display)
+        session.train(stream, directory / CHECKPOINT_NAME)
 
 
 class _Session:
     """The loop, between the start of a process and its end."""
 
-    development: list[DevelopmentSet]
-    vocabulary: Vocabulary
-
     def __init__(
         self,
-        directory: Path,
         run: Run,
-        budget: Budget,
         learner: Learner,
         position: Position,
+        journal: Journal,
+        publisher: Publisher,
         display: ProgressDisplay,
     ) -> None:
-        self._directory, self._run, self._budget = directory, run, budget
-        self._learner, self._position, self._display = learner, position, display
-        self._journal = Journal(directory / JOURNAL_NAME)
+        self._recipe, self._begin, self._budget = run.recipe, run.begin, run.budget
+        self._learner, self._position = learner, position
+        self._journal, self._publisher, self._display = journal, publisher, display
         self._window = _Window(position)
 
-    def train(self, stream: Stream) -> None:
-        """Learn until the budget is used up, or until told to stop."""
-        measured = saved = self._position.seconds
+    def train(self, stream: Stream, path: Path) -> None:
+        """Learn until the budget is used up, or until told to stop. path: of the checkpoint."""
+        position, budget = self._position, self._budget
+        measured = saved = position.seconds
         with _told_to_stop() as stop:
             while self._done() < 1 and not stop:
                 self._step(stream)
-                now = self._position.seconds
-                if now >= measured + self._budget.measure_minutes * 60:
-                    self._measure()
-                    measured = now
-                if now >= saved + self._budget.save_minutes * 60:
-                    self._save()
-                    saved = now
-            self._save()
+                if position.seconds >= measured + budget.measure_minutes * 60:
+                    self._publish()
+                    measured = position.seconds
+                if position.seconds >= saved + budget.save_minutes * 60:
+                    checkpoint.save(path, position, self._learner.tensors())
+                    saved = position.seconds
+            checkpoint.save(path, position, self._learner.tensors())
             if self._done() >= 1:
-                self._measure()
+                self._publish()
 
     def _done(self) -> float:
-        begin = self._run.begin
-        steps = self._position.step - begin.step
-        return share_done(self._budget, steps, self._position.seconds - begin.seconds)
+        steps = self._position.step - self._begin.step
+        return share_done(self._budget, steps, self._position.seconds - self._begin.seconds)
 
     def _step(self, stream: Stream) -> None:
         position, began, began_cpu = self._position, time.monotonic(), time.process_time()
-        rate = learning_rate(self._run.recipe, position.step + 1, self._done())
+        rate = learning_rate(self._recipe, position.step + 1, self._done())
         loss, tokens = self._learner.step(stream.take(position), position.step + 1, rate)
         position.step += 1
         position.tokens += tokens
@@ -119,50 +108,21 @@ class _Session:
 
     def _log(self, rate: float) -> None:
         loss, tokens_per_second = self._window.close(self._position)
-        done = self._done()
-        elapsed = self._position.seconds - self._run.begin.seconds
         self._journal.add(
             {
-                **_where(self._position),
+                **where(self._position),
                 "loss": round(loss, 4),
                 "learning_rate": rate,
                 "tokens_per_second": round(tokens_per_second, 1),
             }
         )
-        left = elapsed * (1 - done) / done if done else float("inf")
+        done = self._done()
+        left = (self._position.seconds - self._begin.seconds) * (1 - done) / done
         self._display.update(State(self._position.step, done, left, loss, rate, tokens_per_second))
 
-    def _measure(self) -> None:
-        """Measure the averaged weights, write them and draw the curves."""
-        scores = {}
-        for texts in self.development:
-            found = evaluation.measure(
-                self._learner.average, self.vocabulary, texts, self._run.recipe
-            )
-            scores[texts.name] = {
-                "loss": round(found.loss, 4),
-                "bleu": round(found.scores.bleu, 2),
-                "chrf": round(found.scores.chrf, 2),
-            }
-            self._journal.add({**_where(self._position), "set": texts.name, **scores[texts.name]})
-            self._display.say(f"step {self._position.step:,}  {texts.name}: {scores[texts.name]}")
-        training = {
-            **self._run.model_dump(mode="json"),
-            "budget": self._budget.model_dump(),
-            **_where(self._position),
-            "scores": scores,
-        }
-        output.write(
-            self._directory / MODEL_NAME,
-            self._learner.average,
-            self.vocabulary,
-            self._run.pair,
-            training,
-        )
-        curves.draw(self._directory)
-
-    def _save(self) -> None:
-        checkpoint.save(self._directory / CHECKPOINT_NAME, self._position, self._learner.tensors())
+    def _publish(self) -> None:
+        for line in self._publisher.publish(self._learner.average, self._position):
+            self._display.say(line)
 
 
 class _Window:
@@ -185,14 +145,15 @@ class _Window:
         self._loss, self._tokens, self._seconds = 0.0, position.tokens, position.seconds
 
 
-def _where(position: Position) -> dict[str, float]:
-    return {
-        "step": position.step,
-        "epoch": position.epoch,
-        "tokens": position.tokens,
-        "seconds": round(position.seconds, 1),
-        "cpu_seconds": round(position.cpu_seconds, 1),
-    }
+def _read(directory: Path, run: Run, console: Console) -> tuple[Vocabulary, Stream]:
+    corpus = read(run.data_files(), run.origins)
+    counts = ", ".join(f"{name} {count:,}" for name, count in corpus.counts().items())
+    console.print(f"{len(corpus):,} pairs: {counts}", markup=False, highlight=False)
+    vocabulary = _vocabulary(directory, run, corpus)
+    stream = Stream(corpus, vocabulary, run.recipe)
+    if stream.left_out:
+        console.print(f"{stream.left_out:,} pairs are too long and left out")
+    return vocabulary, stream
 
 
 def _vocabulary(directory: Path, run: Run, corpus: Corpus) -> Vocabulary:
