@@ -63,6 +63,7 @@ def _transformers(checkpoint: Path, sources: Sequence[tuple[int, ...]]) -> list[
             do_sample=False,
             min_new_tokens=1,
             max_new_tokens=LONGEST,
+            forced_eos_token_id=None,  # no end is forced at LONGEST
             output_scores=True,
             return_dict_in_generate=True,
         )
