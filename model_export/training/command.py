@@ -1,4 +1,4 @@
-"""python -m model_export train transformer | curves"""
+"""python -m model_export train transformer | lstm | curves"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from model_export.training.data import DataFile, positive
 from model_export.training.errors import TrainingError
+from model_export.training.lstm_settings import LstmRecipe
 from model_export.training.settings import Budget, Recipe
 from service.package.manifest import LanguagePair
 
@@ -37,6 +38,14 @@ def add_recipes(commands: Commands) -> None:
     )
     _add_settings(transformer, Recipe)
     _add_settings(transformer, Budget)
+    lstm = commands.add_parser(
+        "lstm",
+        help="train an LSTM or GRU with attention, in Keras",
+        description="Train an LSTM. With the --out of an earlier run, go on with it.",
+    )
+    lstm.set_defaults(run=_lstm)
+    _add_data(lstm)
+    _add_settings(lstm, LstmRecipe)
     curves = commands.add_parser("curves", help="draw the curves of a run")
     curves.add_argument("directory", type=Path, help="the run's --out")
     curves.set_defaults(run=_curves)
@@ -100,6 +109,20 @@ def _transformer(options: argparse.Namespace, console: Console) -> None:
         budget={name: given[name] for name in Budget.model_fields if name in given},
     )
     transformer.train(options.out, begin.find(request), console)
+
+
+def _lstm(options: argparse.Namespace, console: Console) -> None:
+    lstm, lstm_run = _needing_extra("lstm"), _needing_extra("lstm_run")
+    given = vars(options)
+    request = lstm_run.Request(
+        out=options.out,
+        data=tuple(options.data or ()),
+        origins=dict(options.origin) if options.origin else None,
+        development=tuple(options.dev or ()),
+        pair=options.pair,
+        settings={name: given[name] for name in LstmRecipe.model_fields if name in given},
+    )
+    lstm.train(options.out, lstm_run.find(request), console)
 
 
 def _curves(options: argparse.Namespace, console: Console) -> None:

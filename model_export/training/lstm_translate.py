@@ -1,0 +1,74 @@
+"""python -m model_export.training.lstm_translate RUN [SENTENCE ...] [--beam N] [--picture FILE]
+
+Translate with what a run has trained so far; without sentences, the lines of standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from model_export.training.lstm import load
+from model_export.training.lstm_decoding import Translator, pad, translate
+from model_export.training.lstm_vocabulary import END, Vocabulary
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    translator, (source, target) = load(options.run)
+    sentences = options.sentence or [line.strip() for line in sys.stdin]
+    sources = [[*source.encode(sentence), END] for sentence in sentences]
+    for found in translate(translator, sources, options.beam):
+        sys.stdout.write(target.decode(found) + "\n")
+    if options.picture:
+        draw(translator, source, target, sources[0], options.picture)
+
+
+def draw(
+    translator: Translator,
+    source: Vocabulary,
+    target: Vocabulary,
+    source_ids: list[int],
+    picture: Path,
+) -> None:
+    """Draw what the greedy translation of a sentence attended to, token by token."""
+    chosen, attention = translator.greedy(pad([source_ids]))
+    figure = picture_of(attention[0], source.pieces(source_ids), target.pieces(chosen[0]))
+    figure.savefig(picture, dpi=80)
+
+
+def picture_of(
+    attention: npt.NDArray[np.float32], source: Sequence[str], target: Sequence[str]
+) -> Figure:
+    """attention: [target, source]; each row sums to one. Dark is much."""
+    size = (1.5 + 0.5 * len(source), 1.2 + 0.38 * len(target))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(attention, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(source)), source, rotation=60, ha="left")
+    axes.set_yticks(range(len(target)), target)
+    axes.xaxis.tick_top()
+    return figure
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m model_export.training.lstm_translate",
+        description="Translate with what a run of the LSTM recipe has trained so far.",
+    )
+    parser.add_argument("run", type=Path, help="the run's --out")
+    parser.add_argument("sentence", nargs="*", help="without any: lines of standard input")
+    parser.add_argument("--beam", type=int, default=1, metavar="N", help="1 is greedy (1)")
+    parser.add_argument("--picture", type=Path, help="draw the first sentence's attention here")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
