@@ -61,6 +61,7 @@ def train(out: Path, run: LstmRun, console: Console) -> None:
 def load(out: Path) -> tuple[Translator, Vocabularies]:
     """What a run has trained so far. Raises BadRun, and OSError where there is no model yet."""
     recipe = read_run(out).recipe
+    _set_up_tensorflow()
     network = keras.saving.load_model(out / MODEL_NAME)
     return Translator.of(network, recipe), _load_vocabularies(out, recipe)
 
