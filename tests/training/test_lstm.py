@@ -99,7 +99,7 @@ def test_the_model_holds_standard_layers_only(learnt: Path) -> None:
     objects = list(_objects(config["config"]["layers"]))
     assert {name for name, _ in objects} >= {"LSTM", "Bidirectional", "AdditiveAttention"}
     for name, described in objects:
-        assert described["module"].startswith(("keras.", "builtins")), name
+        assert described["module"].split(".")[0] in ("keras", "builtins"), name
         assert described["registered_name"] in (None, "NotEqual"), name  # the mask of Embedding
         assert name != "Lambda"
 
@@ -115,17 +115,16 @@ def test_probabilities_are_of_a_whole(learnt: Path) -> None:
 def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole") / "lstm"
-    assert main(arguments(toy, out, epochs=3, measure_steps=5)) == 0
+    assert main(arguments(toy, out, epochs=3, measure_steps=12)) == 0
     return out
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
-def test_goes_on_where_it_was_stopped(toy: Path, tmp_path: Path, whole: Path, stop: int) -> None:
+def test_goes_on_where_it_was_killed(toy: Path, tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "lstm"
-    command = arguments(toy, out, epochs=3, measure_steps=5)
+    command = arguments(toy, out, epochs=3, measure_steps=12)
     process = subprocess.Popen([sys.executable, "-m", "model_export", *command])
     _wait_for(out / CHECKPOINT_NAME, process)
-    process.send_signal(stop)
+    process.send_signal(signal.SIGKILL)
     assert process.wait() != 0
     assert 0 < _step(out) < _step(whole)
 
@@ -142,7 +141,7 @@ def test_a_finished_run_is_left_as_it_is(whole: Path) -> None:
 
 
 def test_another_seed_gives_other_weights(toy: Path, tmp_path: Path, whole: Path) -> None:
-    assert main(arguments(toy, tmp_path / "b", epochs=3, measure_steps=5, seed=2)) == 0
+    assert main(arguments(toy, tmp_path / "b", epochs=3, measure_steps=12, seed=2)) == 0
     assert _arrays(tmp_path / "b") != _arrays(whole)
 
 
@@ -157,7 +156,7 @@ def test_bad_lines_are_named(toy: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_other_options_are_refused(
     toy: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments(toy, whole, epochs=3, measure_steps=5, units=34)) == 1
+    assert main(arguments(toy, whole, epochs=3, measure_steps=12, units=34)) == 1
     assert "another --units" in capsys.readouterr().err
 
 

@@ -113,6 +113,7 @@ def test_teacher_forcing_is_the_target_moved_by_one() -> None:
     assert asked.tolist() == [[4, 5, 6, END], [4, END, PADDING, PADDING]]
 
 
+@pytest.mark.parametrize("recipe", [SHAPES[0], SHAPES[-1]], ids=["lstm", "gru"])
 def test_padding_changes_neither_loss_nor_update(recipe: LstmRecipe) -> None:
     exact = recipe.model_copy(update={"dropout": 0.0, "precision": "float32", "warm_up": 0})
     examples = lstm_fitting.batch([[4, 5], [6]], [[4, 5, 6], [5]])
@@ -130,6 +131,7 @@ def _first_losses(recipe: LstmRecipe, examples: lstm_fitting.Batch) -> list[floa
     return [lstm_fitting.train_step(network, examples) for _ in range(3)]
 
 
+@pytest.mark.parametrize("recipe", [SHAPES[0], SHAPES[-1]], ids=["lstm", "gru"])
 def test_a_batch_is_learnt_by_heart(recipe: LstmRecipe) -> None:
     """The first thing to try when a network does not learn."""
     quick = recipe.model_copy(
