@@ -55,10 +55,6 @@ class Ours:
             for hypotheses in decode(self.model, some, [options] * len(some), self.model.target)
         ]
 
-    def text(self, hypotheses: Sequence[tuple[Hypothesis, ...]]) -> list[str]:
-        """The best hypothesis of each sentence as text."""
-        return self.tokenizer.decode([best.target_ids for best, *_ in hypotheses])
-
 
 @dataclass(frozen=True, slots=True)
 class Marian:

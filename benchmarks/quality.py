@@ -7,14 +7,14 @@ directory's max_source_tokens.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import sacrebleu
 
-from benchmarks.models import Ours, ctranslate2_model, lines
-from service.domain import DecodingOptions
+from benchmarks.models import ctranslate2_model, lines
+from model_export.evaluation import TestSet, evaluate
 from service.package.directory import ModelDirectory
-from service.text.pipeline import TextPipeline
 
 BEAMS = (1, 2, 4)
 
@@ -29,51 +29,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    pair = ModelDirectory.open(arguments.directory).manifest.pairs[0]
+    directory = ModelDirectory.open(arguments.directory)
+    pair = directory.manifest.pairs[0]
     print("| set | engine | beam | BLEU | chrF |\n|---|---|---|---|---|")
     for prefix in arguments.sets:
-        source = lines(Path(f"{prefix}.{pair.source}"), arguments.limit)
-        reference = lines(Path(f"{prefix}.{pair.target}"), arguments.limit)
-        for engine, beam_size, translations in _translations(arguments, source):
-            bleu = sacrebleu.corpus_bleu(translations, [reference]).score
-            chrf = sacrebleu.corpus_chrf(translations, [reference]).score
-            print(
-                f"| {prefix.name} | {engine} | {beam_size} | {bleu:.2f} | {chrf:.2f} |", flush=True
-            )
+        test_set = TestSet(
+            prefix.name,
+            tuple(lines(Path(f"{prefix}.{pair.source}"), arguments.limit)),
+            tuple(lines(Path(f"{prefix}.{pair.target}"), arguments.limit)),
+        )
+        for variant in directory.manifest.variants:
+            for beam_size in BEAMS:
+                found = evaluate(directory, variant, test_set, beam_size)
+                _row(test_set, f"seq2serve {variant}", beam_size, found.translations)
+        for beam_size, translations in _peer(arguments.checkpoint, test_set.sources):
+            _row(test_set, "CTranslate2 int8", beam_size, translations)
 
 
-def _translations(
-    arguments: argparse.Namespace, sentences: list[str]
-) -> list[tuple[str, int, list[str]]]:
-    found: list[tuple[str, int, list[str]]] = []
-    manifest = ModelDirectory.open(arguments.directory).manifest
-    limit = manifest.limits.max_source_tokens
-    for variant in manifest.variants:
-        ours = Ours.load(arguments.directory, variant, threads=2)
-        found += [
-            (f"seq2serve {variant}", beam_size, _served(ours, limit, sentences, beam_size))
-            for beam_size in BEAMS
-        ]
-    return found + _peer(arguments.checkpoint, sentences)
+def _row(test_set: TestSet, engine: str, beam_size: int, translations: Sequence[str]) -> None:
+    references = [list(test_set.references)]
+    bleu = sacrebleu.corpus_bleu(translations, references).score
+    chrf = sacrebleu.corpus_chrf(translations, references).score
+    print(f"| {test_set.name} | {engine} | {beam_size} | {bleu:.2f} | {chrf:.2f} |", flush=True)
 
 
-def _served(ours: Ours, limit: int, sentences: list[str], beam_size: int) -> list[str]:
-    pipeline = TextPipeline(ours.tokenizer, limit)
-    pieces = [pipeline.encode(sentence) for sentence in sentences]
-    sources = [ids for some in pieces for segment, ids in some if segment.translatable]
-    found = iter(ours.text(ours.translate(sources, DecodingOptions(beam_size=beam_size), batch=32)))
-    return [
-        "".join(next(found) if segment.translatable else segment.text for segment, _ in some)
-        for some in pieces
-    ]
-
-
-def _peer(checkpoint: Path, sentences: list[str]) -> list[tuple[str, int, list[str]]]:
+def _peer(checkpoint: Path, sentences: Sequence[str]) -> list[tuple[int, list[str]]]:
     found = []
     with ctranslate2_model(checkpoint, "int8", threads=2) as marian:
         tokens = [marian.tokens(sentence) for sentence in sentences]
         for beam_size in BEAMS:
             results = marian.translator.translate_batch(tokens, beam_size=beam_size)
             best = [marian.target_pieces.decode(result.hypotheses[0]) for result in results]
-            found.append(("CTranslate2 int8", beam_size, best))
+            found.append((beam_size, best))
     return found

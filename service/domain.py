@@ -34,7 +34,6 @@ class DecodingOptions:
     """Tokens after which a hypothesis is cut with FinishReason.LENGTH."""
     min_decoding_length: int = 1
     """Tokens before which the end token is not allowed."""
-    return_scores: bool = False
 
     def __post_init__(self) -> None:
         for name in ("beam_size", "num_hypotheses", "max_decoding_length"):

@@ -66,16 +66,17 @@ class Search:
     def step(self) -> dict[int, tuple[Hypothesis, ...]]:
         """Advance all sentences by one token; returns those that are done with their results."""
         self._forget()
-        candidates = self._decoding.step(self._step_input())
-        return self._advance(candidates)
+        starts = self._first_rows()
+        candidates = self._decoding.step(self._step_input(starts))
+        return self._advance(candidates, starts)
 
-    def _step_input(self) -> StepInput:
+    def _step_input(self, starts: list[int]) -> StepInput:
         beams = list(self._beams.items())
         places = {sentence: place for place, sentence in enumerate(self._memory)}
         sizes = [beam.size for _, beam in beams]
         parents = [self._starts[index] + p for index, beam in beams for p in beam.parents]
         last_ids = [id_ for _, beam in beams for id_ in beam.last_tokens(self._target.start)]
-        banned = self._rows_that_may_not_end()
+        banned = self._rows_that_may_not_end(starts)
         return StepInput(
             last_ids=np.array(last_ids, np.int64),
             positions=np.repeat(np.array([beam.step for _, beam in beams], np.int64), sizes),
@@ -86,10 +87,10 @@ class Search:
             candidates=min(self._target.vocabulary, max(beam.candidates for _, beam in beams)),
         )
 
-    def _rows_that_may_not_end(self) -> list[int]:
+    def _rows_that_may_not_end(self, starts: list[int]) -> list[int]:
         return [
             row
-            for (_, beam), start in zip(self._beams.items(), self._first_rows(), strict=True)
+            for (_, beam), start in zip(self._beams.items(), starts, strict=True)
             if not beam.may_end
             for row in range(start, start + beam.size)
         ]
@@ -98,8 +99,9 @@ class Search:
         sizes = [beam.size for beam in self._beams.values()]
         return list(accumulate(sizes, initial=0))[:-1]
 
-    def _advance(self, candidates: Candidates) -> dict[int, tuple[Hypothesis, ...]]:
-        starts = self._first_rows()
+    def _advance(
+        self, candidates: Candidates, starts: list[int]
+    ) -> dict[int, tuple[Hypothesis, ...]]:
         for (size, seen), alike in self._alike(starts).items():
             # rows: (sentences, size)
             rows = np.array([start for _, start in alike])[:, None] + np.arange(size)

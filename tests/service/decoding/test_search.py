@@ -158,4 +158,4 @@ def test_the_models_longest_target_bounds_max_decoding_length(tiny_fp32: OnnxSeq
 )
 def test_options_out_of_bounds_are_refused(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        DecodingOptions(**options)  # type: ignore[arg-type]
+        DecodingOptions(**options)

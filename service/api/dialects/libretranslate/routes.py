@@ -186,7 +186,6 @@ def _options(body: TranslateBody, settings: Settings) -> DecodingOptions:
         length_penalty=penalty,
         max_decoding_length=longest,
         min_decoding_length=body.min_decoding_length,
-        return_scores=body.return_scores,
     )
 
 
