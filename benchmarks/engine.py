@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks import ctranslate2_weights, random_transformer
 from benchmarks.models import lines
-from model_export import graph, package, sources
+from model_export import calibration, graph, package, sources
 from model_export.spec import Transformer
 from service.decoding.search import Target, decode
 from service.domain import DecodingOptions
@@ -95,7 +95,9 @@ def run(arguments: argparse.Namespace) -> None:
         )
         for precision in arguments.precisions:
             with tempfile.TemporaryDirectory() as folder:
-                contest = _contest(network, precision, Path(folder), arguments, model != "default")
+                contest = _contest(
+                    network, precision, Path(folder), arguments, encoded, model != "default"
+                )
                 for batch in arguments.batches:
                     for beam_size in arguments.beams:
                         row = _measure(contest, encoded, batch, beam_size, arguments.rounds)
@@ -109,18 +111,20 @@ def _contest(
     precision: str,
     folder: Path,
     arguments: argparse.Namespace,
+    sample: Sources,
     forced: bool,
 ) -> Contest:
-    encoder, decoder = package.write_graphs(folder, precision, graph.build(network, precision))
     settings = RuntimeSettings(threads=arguments.threads)
     start = len(network.source_embedding.table) - 1
+    target = Target(start, 0, network.projection.bias.size, len(network.target_embedding.positions))
+    ranges = calibration.observe_ids(network, sample, target) if precision == "int8" else None
+    graphs = graph.build(network, precision, ranges)
+    encoder, decoder = package.write_graphs(folder, precision, graphs)
     ours = OnnxSeq2Seq(
         Graph(folder / encoder, settings),
         Graph(folder / decoder, settings),
         padding=start,
-        target=Target(
-            start, 0, network.projection.bias.size, len(network.target_embedding.positions)
-        ),
+        target=target,
     )
     ctranslate2_weights.write(network, folder / "peer", PRECISIONS[precision])
     theirs = ctranslate2.Translator(

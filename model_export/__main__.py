@@ -50,6 +50,7 @@ def _convert(options: argparse.Namespace, console: Console) -> None:
                 variants=options.variants,
                 pairs=tuple(options.pair),
                 max_source_tokens=options.max_source_tokens,
+                calibration=options.calibration,
                 licence=options.licence,
                 card=options.card,
                 scores=options.scores,
@@ -151,6 +152,14 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="longest sentence that the model translates well, in tokens; longer ones are split "
         "(by default as long as its position embeddings allow)",
     )
+    convert.add_argument(
+        "--calibration",
+        type=_sentences,
+        default=(),
+        metavar="FILE",
+        help="source text, one sentence a line; some hundreds of the kind that will be translated. "
+        "int8 rounds activations in the ranges seen there, and is faster than without",
+    )
     convert.add_argument("--licence", help="licence of the weights, for the manifest")
     convert.add_argument("--card", type=Path, help="model card, copied to README.md")
     convert.add_argument(
@@ -197,6 +206,17 @@ def _pair(text: str) -> LanguagePair:
         return LanguagePair(source=source, target=target)
     except ValidationError:
         raise argparse.ArgumentTypeError(f"{text!r} is not like fr-en") from None
+
+
+def _sentences(path: str) -> tuple[str, ...]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error}") from None
+    sentences = tuple(line.strip() for line in lines if line.strip())
+    if not sentences:
+        raise argparse.ArgumentTypeError(f"{path} holds no sentences")
+    return sentences
 
 
 def _scores(path: str) -> tuple[Score, ...]:

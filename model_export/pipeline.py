@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import service
-from model_export import graph, package, sources, verify
+from model_export import calibration, graph, package, sources, verify
 from model_export.spec import Checkpoint
 from service.package.directory import ModelDirectory
 from service.package.manifest import (
@@ -36,6 +36,8 @@ class ExportOptions:
     """What the model translates; asked of the checkpoint when empty."""
     max_source_tokens: int | None = None
     """Longest source that the model translates well, if that is less than it can take."""
+    calibration: Sequence[str] = ()
+    """Source sentences on which the ranges of int8 activations are measured."""
     licence: str | None = None
     card: Path | None = None
     """A model card that becomes the directory's README.md."""
@@ -84,10 +86,14 @@ def _write(
     staging: Path, checkpoint: Checkpoint, options: ExportOptions, progress: Progress
 ) -> Manifest:
     tokenizers = package.write_tokenizers(staging, checkpoint)
+    ranges = None
+    if options.calibration:
+        progress(f"Calibrating on {len(options.calibration)} sentences")
+        ranges = calibration.observe(checkpoint, options.calibration)
     variants = {}
     for name in options.variants:
         progress(f"Building {name}")
-        variants[name] = _write_variant(staging, checkpoint, name)
+        variants[name] = _write_variant(staging, checkpoint, name, ranges)
     return Manifest(
         format=1,
         name=options.name,
@@ -110,8 +116,10 @@ def _limits(checkpoint: Checkpoint, options: ExportOptions) -> Limits:
     return limits.model_copy(update={"max_source_tokens": min(longest, limits.max_source_tokens)})
 
 
-def _write_variant(staging: Path, checkpoint: Checkpoint, name: str) -> Variant:
-    graphs = graph.build(checkpoint.network, name)
+def _write_variant(
+    staging: Path, checkpoint: Checkpoint, name: str, ranges: graph.Ranges | None
+) -> Variant:
+    graphs = graph.build(checkpoint.network, name, ranges)
     encoder, decoder = package.write_graphs(staging, name, graphs)
     return Variant.model_validate(
         {

@@ -4,10 +4,11 @@ compared with trying every sequence, and can be made to wait or to fail."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count, groupby
 
 import numpy as np
 
-from service.decoding.model import Candidates, Ids, LogProbs, StepInput
+from service.decoding.model import Candidates, LogProbs, StepInput
 from service.decoding.search import Target
 
 
@@ -23,36 +24,45 @@ class TableModel:
         seed = [value + 1 for value in (*source_ids, 999, *prefix)]
         return np.random.default_rng(seed).normal(size=self.target.vocabulary).astype(np.float32)
 
-    def encode(self, source_ids: list[tuple[int, ...]]) -> TableDecoding:
-        return TableDecoding(self, source_ids)
+    def begin(self) -> TableDecoding:
+        return TableDecoding(self)
 
 
 class TableDecoding:
     """A batch being decoded. It keeps each row's tokens, so it checks parents and last_ids."""
 
-    def __init__(self, model: TableModel, source_ids: list[tuple[int, ...]]) -> None:
+    def __init__(self, model: TableModel) -> None:
         self._model = model
-        self.sources = source_ids
-        self._rows: list[tuple[int, ...]] = [() for _ in source_ids]
+        self.sources: dict[int, tuple[int, ...]] = {}
+        self._numbers = count()
+        self._rows: list[tuple[int, ...]] = []
+
+    def join(self, source_ids: list[tuple[int, ...]]) -> list[int]:
+        numbers = [number for _, number in zip(source_ids, self._numbers, strict=False)]
+        self.sources |= dict(zip(numbers, source_ids, strict=True))
+        self._rows += [() for _ in numbers]
+        return numbers
+
+    def leave(self, sentences: list[int]) -> None:
+        for sentence in sentences:
+            del self.sources[sentence]
 
     def step(self, step: StepInput) -> Candidates:
         self._model.before_step()
         self._rows = [self._continue(*row) for row in zip(step.parents, step.last_ids, strict=True)]
         assert [len(row) for row in self._rows] == step.positions.tolist()
-        assert (np.diff(step.sentences) >= 0).all()
+        runs = [sentence for sentence, _ in groupby(step.sentences.tolist())]
+        assert len(runs) == len(set(runs))
         logits = np.stack(
             [
                 self._model.logits(self.sources[sentence], row)
-                for sentence, row in zip(step.sentences, self._rows, strict=True)
+                for sentence, row in zip(step.sentences.tolist(), self._rows, strict=True)
             ]
         )
         logits[tuple(step.biased.T)] += step.biases
         log_probs = log_softmax(logits)
         ids = np.argsort(-log_probs, axis=-1, kind="stable")[:, : step.candidates]
         return Candidates(np.take_along_axis(log_probs, ids, axis=-1), ids)
-
-    def keep(self, sentences: Ids) -> None:
-        self.sources = [self.sources[sentence] for sentence in sentences]
 
     def _continue(self, parent: int, last_id: int) -> tuple[int, ...]:
         prefix = self._rows[parent]

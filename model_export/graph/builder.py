@@ -38,10 +38,17 @@ class GraphBuilder:
         self._inputs.append(helper.make_tensor_value_info(name, dtype, shape))
         return name
 
-    def output(self, name: str, value: str, dtype: int, shape: Shape) -> None:
-        """Declare that this value leaves the graph under this name."""
-        self._nodes.append(helper.make_node("Identity", [value], [name]))
+    def output(self, name: str, value: str, dtype: int, shape: Shape) -> str:
+        """Declare that this value leaves the graph under this name, which it has from now on."""
+        if not self._rename(value, name):
+            self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, dtype, shape))
+        return name
+
+    def append_output(self, name: str, value: str, dtype: int, shape: Shape) -> str:
+        """Declare the next of the outputs name.0, name.1, …"""
+        before = sum(output.name.startswith(f"{name}.") for output in self._outputs)
+        return self.output(f"{name}.{before}", value, dtype, shape)
 
     def constant(self, array: npt.NDArray[Any]) -> str:
         """A constant; the same array object is stored once."""
@@ -76,6 +83,18 @@ class GraphBuilder:
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+
+    def _rename(self, value: str, name: str) -> bool:
+        """Give a value another name, unless it is an input, a constant or an output already."""
+        makers = [node for node in self._nodes if value in node.output]
+        if not makers or any(output.name == value for output in self._outputs):
+            return False
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                for place, known in enumerate(names):
+                    if known == value:
+                        names[place] = name
+        return True
 
     def _fresh(self, op_type: str) -> str:
         self._count += 1

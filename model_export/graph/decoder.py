@@ -1,21 +1,30 @@
 """The decoder graph: one step for all rows. A row is one hypothesis of one sentence.
 
-inputs   last_ids     [rows] int64               the token each row ended with
-         positions    [rows] int64               how many tokens it has before this one
-         parents      [rows] int64               the row of the state that it continues
-         places       [sentences, width] int64   the row in each place of each sentence
-         row_places   [rows] int64               each row's place in the flattened places
-         biased       [biases, 2] int64          row and token of logits to change
-         biases       [biases] float             what is added there; -inf forbids a token
-         candidates   [1] int64                  how many continuations to return
-         memory.*     as the encoder gave them
-         state.*      [previous rows, …]
-outputs  log_probs    [rows, candidates]         best first
-         ids          [rows, candidates] int64
-         new_state.*  [rows, …]                  the next step's state.*
+inputs   last_ids       [rows] int64                    the token each row ended with
+         positions      [rows] int64                    how many tokens it has before this one
+         parents        [rows] int64                    the row of the state that it continues
+         places         [sentences, width] int64        the row in each place of each sentence
+         row_places     [rows] int64                    each row's place in the flattened places
+         biased         [biases, 2] int64               row and token of logits to change
+         biases         [biases] float                  what is added there; -inf forbids a token
+         candidates     [1] int64                       how many continuations to return
+         slots          [rows, heads, 3] int64          sentence, head and slot of the cache that
+                                                        take each row's key and value
+         unseen         [sentences, 1, width, slots]    0 where the row in a place attends to a
+                                                        slot, -inf where it does not
+         cache.I.key    [sentences, heads, slots, d / heads]  for each layer I
+         cache.I.value  the same
+         memory.*       as the encoder gave them
+outputs  log_probs      [rows, candidates]              best first
+         ids            [rows, candidates] int64
+         new_cache.*    cache.* with the new keys and values in their slots
 
-Cross-attention takes a sentence's rows together, as the query axis, so that the memory is never
-copied per row. Places that hold no row repeat any row; nothing reads their result.
+A sentence's slots hold the keys and values of the tree of its hypotheses: a token that several
+hypotheses have in common is there once, and going on with other hypotheses moves nothing; only
+what each row sees changes. Bound to the same memory, cache.* and new_cache.* cost no copy.
+
+Attention takes a sentence's rows together, as the query axis. Places that hold no row repeat any
+row; nothing reads their result.
 """
 
 from __future__ import annotations
@@ -31,10 +40,13 @@ from model_export.spec import Attention, DecoderLayer, Transformer
 def build_decoder(network: Transformer, precision: Precision) -> ModelProto:
     """Author the decoder graph from the weights."""
     graph = GraphBuilder("decoder")
+    heads = network.decoder[0].self_attention.heads
     x = _embed_last(graph, precision, network)
     graph.input("parents", INT64, ["rows"])
     graph.input("places", INT64, ["sentences", "width"])
     graph.input("row_places", INT64, ["rows"])
+    graph.input("slots", INT64, ["rows", heads, 3])
+    graph.input("unseen", FLOAT, ["sentences", 1, "width", "slots"])
     graph.input("memory.lengths", INT32, ["sentences"])
     for index, layer in enumerate(network.decoder):
         x = _decoder_layer(graph, precision, layer, index, x)
@@ -67,26 +79,27 @@ def _decoder_layer(
 def _self_attention(
     graph: GraphBuilder, precision: Precision, attention: Attention, index: int, x: str
 ) -> str:
-    projections = (attention.query, attention.key, attention.value)
-    wide = layers.product(graph, precision, x, layers.beside(projections))
-    wide = graph.op("Unsqueeze", wide, graph.integers(1))  # [rows, 1, 3 d]
-    projected = layers.split(graph, wide, projections)
     heads, width = attention.heads, attention.key.bias.size
-    past = [
-        graph.op("Gather", _state(graph, index, name, heads, width), "parents", axis=0)
-        for name in ("key", "value")
+    wide = layers.product(
+        graph, precision, x, layers.beside((attention.query, attention.key, attention.value))
+    )
+    wide = graph.op("Reshape", wide, graph.integers(0, 3 * heads, width // heads))
+    thirds = graph.integers(heads, heads, heads)
+    query, *new = graph.ops("Split", wide, thirds, outputs=3, axis=1)  # [rows, heads, d / heads]
+    cached = [
+        _extend(graph, f"cache.{index}.{name}", heads, width, value)
+        for name, value in zip(("key", "value"), new, strict=True)
     ]
-    attended, keys, values = layers.attend_cached(graph, attention, projected, (past[0], past[1]))
-    for name, value in (("key", keys), ("value", values)):
-        shape: Shape = ["rows", heads, "steps_after", width // heads]
-        graph.output(f"new_state.{index}.{name}", value, FLOAT, shape)
-    attended = graph.op("Squeeze", attended, graph.integers(1))
+    query = graph.op("Reshape", query, graph.integers(0, width))
+    attended = _attend(graph, attention, query, *cached, "", "", "unseen")
     return layers.product(graph, precision, attended, attention.output)
 
 
-def _state(graph: GraphBuilder, index: int, name: str, heads: int, width: int) -> str:
-    shape: Shape = ["previous_rows", heads, "steps", width // heads]
-    return graph.input(f"state.{index}.{name}", FLOAT, shape)
+def _extend(graph: GraphBuilder, name: str, heads: int, width: int, new: str) -> str:
+    """Write each row's new key or value, [rows, heads, d / heads], into its slot."""
+    shape: Shape = ["sentences", heads, "slots", width // heads]
+    cache = graph.op("ScatterND", graph.input(name, FLOAT, shape), "slots", new)
+    return graph.output(f"new_{name}", cache, FLOAT, shape)
 
 
 def _cross_attention(
@@ -96,11 +109,19 @@ def _cross_attention(
     shape: Shape = ["sentences", heads, "source", width // heads]
     memory = [graph.input(f"memory.{index}.{name}", FLOAT, shape) for name in ("key", "value")]
     query = layers.product(graph, precision, x, attention.query)
-    placed = graph.op("Gather", query, "places", axis=0)  # [sentences, width, d]
-    attended = layers.attend(graph, attention, placed, *memory, "", "memory.lengths")
-    flat = graph.op("Reshape", attended, graph.integers(-1, width))
-    attended = graph.op("Gather", flat, "row_places", axis=0)  # [rows, d]
+    attended = _attend(graph, attention, query, *memory, "", "memory.lengths")
     return layers.product(graph, precision, attended, attention.output)
+
+
+def _attend(graph: GraphBuilder, attention: Attention, query: str, *others: str) -> str:
+    """Attention of every row to its sentence's keys; [rows, d].
+
+    query: [rows, d]; others: as layers.attend() takes them.
+    """
+    placed = graph.op("Gather", query, "places", axis=0)  # [sentences, width, d]
+    attended = layers.attend(graph, attention, placed, *others)
+    flat = graph.op("Reshape", attended, graph.integers(-1, attention.value.bias.size))
+    return graph.op("Gather", flat, "row_places", axis=0)
 
 
 def _continuations(graph: GraphBuilder, precision: Precision, network: Transformer, x: str) -> None:

@@ -5,8 +5,6 @@ inputs   source_ids      [sentences, source] int64
 outputs  memory.lengths  [sentences] int32
          memory.I.key    [sentences, heads, source, d / heads]  for each decoder layer I
          memory.I.value  the same
-         state.I.key     [sentences, heads, 0, d / heads]       the decoder's first, empty, cache
-         state.I.value   the same
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto
 
 from model_export.graph import layers
 from model_export.graph.builder import FLOAT, INT32, INT64, GraphBuilder, Shape
@@ -35,7 +33,6 @@ def build_encoder(network: Transformer, precision: Precision) -> ModelProto:
 
     graph.output("memory.lengths", packing.lengths, INT32, ["sentences"])
     _memory(graph, precision, network, x, packing)
-    _first_state(graph, network, ids)
     return graph.model()
 
 
@@ -123,18 +120,3 @@ def _memory(
             split = layers.split_heads(graph, value, heads, width)
             shape: Shape = ["sentences", heads, "source", width // heads]
             graph.output(f"memory.{index}.{name}", split, FLOAT, shape)
-
-
-def _first_state(graph: GraphBuilder, network: Transformer, ids: str) -> None:
-    sentences = graph.op("Shape", ids, start=0, end=1)
-    for index, layer in enumerate(network.decoder):
-        attention = layer.self_attention
-        heads, width = attention.heads, attention.key.bias.size
-        sizes = graph.integers(heads, 0, width // heads)
-        shape = graph.op("Concat", sentences, sizes, axis=0)
-        zero = helper.make_tensor("zero", TensorProto.FLOAT, [1], np.zeros(1, np.float32))
-        empty = graph.op("ConstantOfShape", shape, value=zero)
-        for name in ("key", "value"):
-            graph.output(
-                f"state.{index}.{name}", empty, FLOAT, ["sentences", heads, 0, width // heads]
-            )

@@ -15,7 +15,7 @@ from model_export.spec import Attention, Embedding, FeedForward, LayerNorm, Line
 
 def product(graph: GraphBuilder, precision: Precision, x: str, linear: Linear) -> str:
     """x @ weight + bias."""
-    return precision.product(graph, precision.prepare(graph, x), linear)
+    return precision.product(graph, x, linear)
 
 
 def split(graph: GraphBuilder, wide: str, linears: tuple[Linear, ...]) -> list[str]:
@@ -46,28 +46,6 @@ def attend(graph: GraphBuilder, attention: Attention, *inputs: str) -> str:
     inputs: query, key, value, then optionally bias, key lengths.
     """
     return graph.op("MultiHeadAttention", *inputs, domain=CONTRIB, num_heads=attention.heads)
-
-
-def attend_cached(
-    graph: GraphBuilder, attention: Attention, projected: list[str], past: tuple[str, str]
-) -> tuple[str, str, str]:
-    """Attention to the past and to itself.
-
-    projected: query, key and value, [rows, 1, d]; past: keys and values, [rows, h, steps, d / h].
-    Returns the attended values, [rows, 1, d], and keys and values one step longer.
-    """
-    output, keys, values = graph.ops(
-        "MultiHeadAttention",
-        *projected,
-        "",
-        "",
-        "",
-        *past,
-        outputs=3,
-        domain=CONTRIB,
-        num_heads=attention.heads,
-    )
-    return output, keys, values
 
 
 def split_heads(graph: GraphBuilder, x: str, heads: int, width: int) -> str:

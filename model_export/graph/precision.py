@@ -7,6 +7,7 @@ the sentences it is batched with. This rules out ONNX Runtime's dynamic quantisa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,9 @@ import numpy.typing as npt
 from model_export.graph.builder import CONTRIB, FLOAT, GraphBuilder
 from model_export.spec import Array, Linear
 
+Range = tuple[float, float]
+"""Least and greatest value."""
+
 LEVELS = 127
 """Weights and activations are rounded to -127 … 127 times their scale."""
 
@@ -22,11 +26,8 @@ LEVELS = 127
 class Precision(Protocol):
     """A way to store and to multiply matrices."""
 
-    def prepare(self, graph: GraphBuilder, x: str) -> tuple[str, ...]:
-        """Bring activations, [..., inputs], into the form that product() takes."""
-
-    def product(self, graph: GraphBuilder, x: tuple[str, ...], linear: Linear) -> str:
-        """x @ weight + bias."""
+    def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        """x @ weight + bias, for x: [..., inputs]."""
 
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         """table[ids]."""
@@ -35,16 +36,25 @@ class Precision(Protocol):
 class Float32:
     """Everything in float32."""
 
-    def prepare(self, graph: GraphBuilder, x: str) -> tuple[str, ...]:
-        return (x,)
-
-    def product(self, graph: GraphBuilder, x: tuple[str, ...], linear: Linear) -> str:
-        (activations,) = x
-        product = graph.op("MatMul", activations, graph.constant(linear.weight))
+    def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        product = graph.op("MatMul", x, graph.constant(linear.weight))
         return _add_bias(graph, product, linear.bias)
 
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         return graph.op("Gather", graph.constant(table), ids, axis=0)
+
+
+class Observed(Float32):
+    """Float32 whose graphs also put out the range of what every product is given.
+
+    The outputs are named range.0, range.1, … in the order in which the products are built.
+    """
+
+    def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        bounds = [graph.op(reduce, x, keepdims=0) for reduce in ("ReduceMin", "ReduceMax")]
+        bounds = [graph.op("Unsqueeze", bound, graph.integers(0)) for bound in bounds]
+        graph.append_output("range", graph.op("Concat", *bounds, axis=0), FLOAT, [2])
+        return super().product(graph, x, linear)
 
 
 class RowScaledInt8:
@@ -54,26 +64,12 @@ class RowScaledInt8:
     integers, and the product is multiplied by r. Tables keep one scale per row.
     """
 
-    def prepare(self, graph: GraphBuilder, x: str) -> tuple[str, ...]:
+    def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
         # x: [..., inputs]; radius: [..., 1]. A row of zeros becomes 0 / 0 and then some integers,
         # and zeros again when the product is multiplied by its radius.
         radius = graph.op("ReduceMax", graph.op("Abs", x), graph.integers(-1), keepdims=1)
         unit = graph.op("Div", x, radius)
-        quantized = graph.op("QuantizeLinear", unit, _step(graph), _zero_point(graph))
-        return quantized, radius
-
-    def product(self, graph: GraphBuilder, x: tuple[str, ...], linear: Linear) -> str:
-        quantized, radius = x
-        weight, scale = quantize(linear.weight, axis=0)
-        product = graph.op(
-            "MatMulIntegerToFloat",
-            quantized,
-            graph.constant(weight),
-            _step(graph),
-            graph.constant(scale.reshape(-1)),
-            _zero_point(graph),
-            domain=CONTRIB,
-        )
+        product = multiply_integers(graph, unit, linear, _STEP, _ZERO_POINT)
         return _add_bias(graph, graph.op("Mul", product, radius), linear.bias)
 
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
@@ -81,6 +77,49 @@ class RowScaledInt8:
         picked = graph.op("Gather", graph.constant(integers), ids, axis=0)
         scales = graph.op("Gather", graph.constant(scale), ids, axis=0)
         return graph.op("Mul", graph.op("Cast", picked, to=FLOAT), scales)
+
+
+class CalibratedInt8(RowScaledInt8):
+    """int8 weights with one scale per output, uint8 activations in one fixed range per product.
+
+    What is outside of the range is clipped. Two operators a product instead of seven.
+    """
+
+    def __init__(self, ranges: Sequence[Range]) -> None:
+        """ranges: of what every product is given, in the order in which they are built."""
+        self._ranges = iter(ranges)
+
+    def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        low, high = next(self._ranges)
+        low, high = min(low, 0.0), max(high, 0.0)  # zero stays zero
+        scale, zero_point = _asymmetric(low, high)
+        if linear.bias.any() and np.isfinite(linear.bias).all():
+            return multiply_integers(graph, x, linear, scale, zero_point, linear.bias)
+        product = multiply_integers(graph, x, linear, scale, zero_point)
+        return _add_bias(graph, product, linear.bias)
+
+
+def multiply_integers(
+    graph: GraphBuilder,
+    x: str,
+    linear: Linear,
+    scale: Array,
+    zero_point: npt.NDArray[np.uint8],
+    bias: Array | None = None,
+) -> str:
+    """x @ weight + bias with x rounded to (integer - zero_point) * scale, integers 0 … 255."""
+    weight, weight_scale = quantize(linear.weight, axis=0)
+    step, zero = graph.constant(scale), graph.constant(zero_point)
+    inputs = [
+        graph.op("QuantizeLinear", x, step, zero),
+        graph.constant(weight),
+        step,
+        graph.constant(weight_scale.reshape(-1)),
+        zero,
+    ]
+    if bias is not None:
+        inputs += ["", graph.constant(bias)]
+    return graph.op("MatMulIntegerToFloat", *inputs, domain=CONTRIB)
 
 
 def quantize(matrix: Array, axis: int) -> tuple[npt.NDArray[np.int8], Array]:
@@ -97,12 +136,10 @@ def _add_bias(graph: GraphBuilder, product: str, bias: Array) -> str:
     return graph.op("Add", product, graph.constant(bias)) if bias.any() else product
 
 
-def _step(graph: GraphBuilder) -> str:
-    return graph.constant(_STEP)
-
-
-def _zero_point(graph: GraphBuilder) -> str:
-    return graph.constant(_ZERO_POINT)
+def _asymmetric(low: float, high: float) -> tuple[Array, npt.NDArray[np.uint8]]:
+    """Scale and zero point that spread 0 … 255 over a range."""
+    scale = (high - low) / 255 or 1.0
+    return np.array(scale, np.float32), np.array(round(-low / scale), np.uint8)
 
 
 _STEP = np.array(1 / LEVELS, np.float32)

@@ -17,7 +17,7 @@ class StepInput:
     """One decoder step over all live rows. A row is one hypothesis in the making.
 
     Rows of the same sentence are adjacent. Row i continues row parents[i] of the step before;
-    rows of the step before that nobody continues are gone.
+    rows of the step before that nobody continues are gone, and sentences need not have any.
     """
 
     last_ids: Ids
@@ -25,9 +25,10 @@ class StepInput:
     positions: Ids
     """(rows,) how many tokens each row has before this one; 0 at its first step."""
     parents: Ids
-    """(rows,) row of the step before; at the first step, the sentence."""
+    """(rows,) row of the step before. The rows of sentences that joined since are numbered on from
+    those of that step, one each."""
     sentences: Ids
-    """(rows,) which sentence of the batch each row translates, ascending."""
+    """(rows,) the number of the sentence that each row translates."""
     biased: Ids
     """(biases, 2) row and token of every log-odds that is changed before normalisation."""
     biases: LogProbs
@@ -49,15 +50,18 @@ class Candidates:
 class Decoding(Protocol):
     """A batch of sentences being decoded. Used by one thread."""
 
+    def join(self, source_ids: list[tuple[int, ...]]) -> list[int]:
+        """Encode sentences of any lengths and take them in; returns their numbers."""
+
+    def leave(self, sentences: list[int]) -> None:
+        """Forget sentences. None of them has rows in the steps that follow."""
+
     def step(self, step: StepInput) -> Candidates:
         """Advance the rows by one token."""
-
-    def keep(self, sentences: Ids) -> None:
-        """Forget all sentences but these; they are renumbered 0, 1, … in this order."""
 
 
 class Seq2SeqModel(Protocol):
     """A trained encoder-decoder."""
 
-    def encode(self, source_ids: list[tuple[int, ...]]) -> Decoding:
-        """Encode a batch of sentences of any lengths."""
+    def begin(self) -> Decoding:
+        """A batch without sentences."""

@@ -12,12 +12,9 @@ from itertools import accumulate
 
 import numpy as np
 
-from service.decoding.beam import Beam, best_continuations
+from service.decoding.beam import Beam, Continuation, best_continuations
 from service.decoding.model import Candidates, Decoding, Seq2SeqModel, StepInput
 from service.domain import DecodingOptions, Hypothesis
-
-KEEP_SHARE = 0.5
-"""Memory of finished sentences is given up when fewer than this share of them are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +32,19 @@ class Target:
 
 
 class Search:
-    """A batch on its way. Sentences are known by their index in the batch, whatever finishes."""
+    """Sentences on their way, known by their numbers in the decoding. Any may join or be dropped
+    between steps."""
 
-    def __init__(
-        self, decoding: Decoding, options: Sequence[DecodingOptions], target: Target
-    ) -> None:
+    def __init__(self, decoding: Decoding, target: Target) -> None:
         self._decoding = decoding
         self._target = target
-        self._beams = {
-            index: Beam(sentence, target.end, target.max_length)
-            for index, sentence in enumerate(options)
-        }
-        self._memory = list(self._beams)  # sentences that the decoding still holds
-        self._starts = {index: index for index in self._beams}  # first row in the step before
+        self._beams: dict[int, Beam] = {}
+        self._starts: dict[int, int] = {}  # each sentence's first row in the step before
+        self._next_start = 0  # where the next to join begins
 
     @property
     def sentences(self) -> list[int]:
-        """Indices of the sentences that are not done."""
+        """The sentences that are not done."""
         return list(self._beams)
 
     @property
@@ -59,29 +52,45 @@ class Search:
         """Rows that the next step computes."""
         return sum(beam.size for beam in self._beams.values())
 
+    def add(
+        self, source_ids: Sequence[tuple[int, ...]], options: Sequence[DecodingOptions]
+    ) -> list[int]:
+        """Let sentences join, each with its options; returns their numbers."""
+        numbers = self._decoding.join(list(source_ids))
+        for number, sentence in zip(numbers, options, strict=True):
+            self._beams[number] = Beam(sentence, self._target.end, self._target.max_length)
+            self._starts[number] = self._next_start
+            self._next_start += 1
+        return numbers
+
     def drop(self, sentence: int) -> None:
         """Give a sentence up; its rows are gone at the next step."""
-        self._beams.pop(sentence, None)
+        del self._beams[sentence], self._starts[sentence]
+        self._decoding.leave([sentence])
 
     def step(self) -> dict[int, tuple[Hypothesis, ...]]:
         """Advance all sentences by one token; returns those that are done with their results."""
-        self._forget()
         starts = self._first_rows()
         candidates = self._decoding.step(self._step_input(starts))
-        return self._advance(candidates, starts)
+        self._advance(candidates, starts)
+        self._starts = dict(zip(self._beams, starts, strict=True))
+        self._next_start = len(candidates.ids)
+        done = {number: beam.result() for number, beam in self._beams.items() if beam.done}
+        for number in done:
+            self.drop(number)
+        return done
 
     def _step_input(self, starts: list[int]) -> StepInput:
         beams = list(self._beams.items())
-        places = {sentence: place for place, sentence in enumerate(self._memory)}
         sizes = [beam.size for _, beam in beams]
-        parents = [self._starts[index] + p for index, beam in beams for p in beam.parents]
+        parents = [self._starts[number] + p for number, beam in beams for p in beam.parents]
         last_ids = [id_ for _, beam in beams for id_ in beam.last_tokens(self._target.start)]
         banned = self._rows_that_may_not_end(starts)
         return StepInput(
             last_ids=np.array(last_ids, np.int64),
             positions=np.repeat(np.array([beam.step for _, beam in beams], np.int64), sizes),
             parents=np.array(parents, np.int64),
-            sentences=np.repeat(np.array([places[index] for index, _ in beams], np.int64), sizes),
+            sentences=np.repeat(np.array([number for number, _ in beams], np.int64), sizes),
             biased=np.array([(row, self._target.end) for row in banned], np.int64).reshape(-1, 2),
             biases=np.full(len(banned), -np.inf, np.float32),
             candidates=min(self._target.vocabulary, max(beam.candidates for _, beam in beams)),
@@ -99,10 +108,11 @@ class Search:
         sizes = [beam.size for beam in self._beams.values()]
         return list(accumulate(sizes, initial=0))[:-1]
 
-    def _advance(
-        self, candidates: Candidates, starts: list[int]
-    ) -> dict[int, tuple[Hypothesis, ...]]:
+    def _advance(self, candidates: Candidates, starts: list[int]) -> None:
         for (size, seen), alike in self._alike(starts).items():
+            if seen == 1:
+                _advance_greedily(alike, candidates)
+                continue
             # rows: (sentences, size)
             rows = np.array([start for _, start in alike])[:, None] + np.arange(size)
             totals = np.array([beam.totals for beam, _ in alike], np.float32)
@@ -114,11 +124,6 @@ class Search:
             )
             for (beam, _), continuations in zip(alike, best, strict=True):
                 beam.advance(continuations)
-        self._starts = dict(zip(self._beams, starts, strict=True))
-        done = {index: beam.result() for index, beam in self._beams.items() if beam.done}
-        for index in done:
-            del self._beams[index]
-        return done
 
     def _alike(self, starts: list[int]) -> dict[tuple[int, int], list[tuple[Beam, int]]]:
         """Beams with their first rows, by live hypotheses and candidates, which are one array."""
@@ -127,13 +132,13 @@ class Search:
             groups.setdefault((beam.size, beam.candidates), []).append((beam, start))
         return groups
 
-    def _forget(self) -> None:
-        """Shrink the decoding's memory when most of its sentences are done."""
-        if len(self._beams) > KEEP_SHARE * len(self._memory):
-            return
-        places = [place for place, index in enumerate(self._memory) if index in self._beams]
-        self._decoding.keep(np.array(places, np.int64))
-        self._memory = list(self._beams)
+
+def _advance_greedily(alike: list[tuple[Beam, int]], candidates: Candidates) -> None:
+    """The same for beams that have one hypothesis and look at one continuation."""
+    rows = [start for _, start in alike]
+    log_probs, ids = candidates.log_probs[rows, 0], candidates.ids[rows, 0]
+    for (beam, _), log_prob, id_ in zip(alike, log_probs, ids.tolist(), strict=True):
+        beam.advance([Continuation(0, id_, float(np.float32(beam.totals[0]) + log_prob))])
 
 
 def decode(
@@ -142,9 +147,10 @@ def decode(
     options: Sequence[DecodingOptions],
     target: Target,
 ) -> list[tuple[Hypothesis, ...]]:
-    """Translate one batch to its end; results in the order of the sentences."""
-    search = Search(model.encode(list(source_ids)), options, target)
+    """Translate some sentences to their ends; results in their order."""
+    search = Search(model.begin(), target)
+    numbers = search.add(source_ids, options)
     results: dict[int, tuple[Hypothesis, ...]] = {}
     while search.sentences:
         results |= search.step()
-    return [results[index] for index in range(len(options))]
+    return [results[number] for number in numbers]

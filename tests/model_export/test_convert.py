@@ -98,10 +98,10 @@ def test_a_conversion_that_fails_leaves_nothing_behind(
     class Wrong(Float32):
         """Forgets the biases."""
 
-        def product(self, graph: Any, x: tuple[str, ...], linear: Linear) -> str:
+        def product(self, graph: Any, x: str, linear: Linear) -> str:
             return super().product(graph, x, Linear(linear.weight, np.zeros_like(linear.bias)))
 
-    monkeypatch.setattr(graph, "PRECISIONS", {"fp32": Wrong()})
+    monkeypatch.setattr(graph, "Float32", Wrong)
     destination = tmp_path / "out" / "model"
     with pytest.raises(VerificationFailed, match="Variant fp32: log-probabilities differ"):
         convert(checkpoint, destination, variants=["fp32"])

@@ -10,8 +10,8 @@ import pytest
 from model_export import graph, reference, sources
 from model_export.graph import layers
 from model_export.graph.builder import FLOAT, GraphBuilder
-from model_export.graph.precision import RowScaledInt8, quantize
-from model_export.spec import Checkpoint, Linear
+from model_export.graph.precision import CalibratedInt8, Precision, RowScaledInt8, quantize
+from model_export.spec import Array, Checkpoint, Linear
 from tests.conftest import DATA, TINY_MARIAN, golden
 
 GOLDEN = golden("tiny")
@@ -71,20 +71,38 @@ def test_every_operator_has_a_cuda_kernel(checkpoint: Checkpoint, precision: str
             ), node.op_type
 
 
+def _run_product(precision: Precision, linear: Linear, rows: Array) -> Array:
+    builder = GraphBuilder("product")
+    x = builder.input("x", FLOAT, ["rows", len(linear.weight)])
+    y = layers.product(builder, precision, x, linear)
+    builder.output("y", y, FLOAT, ["rows", len(linear.bias)])
+    session = onnxruntime.InferenceSession(
+        builder.model().SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (found,) = session.run(None, {"x": rows})
+    return np.asarray(found)
+
+
+def test_calibrated_products_round_within_their_range_and_clip_outside() -> None:
+    random = np.random.default_rng(1)
+    linear = Linear(
+        random.normal(size=(32, 16)).astype(np.float32), random.normal(size=16).astype(np.float32)
+    )
+    rows = random.uniform(-1, 3, size=(40, 32)).astype(np.float32)
+    found = _run_product(CalibratedInt8([(-1.0, 3.0)]), linear, rows)
+    np.testing.assert_allclose(found, rows @ linear.weight + linear.bias, atol=0.3)
+    clipped = _run_product(CalibratedInt8([(-1.0, 1.0)]), linear, rows)
+    expected = np.clip(rows, -1, 1) @ linear.weight + linear.bias
+    np.testing.assert_allclose(clipped, expected, atol=0.3)
+
+
 def test_a_row_of_zeros_stays_zeros_in_int8() -> None:
     random = np.random.default_rng(1)
     linear = Linear(
         random.normal(size=(32, 16)).astype(np.float32), random.normal(size=16).astype(np.float32)
     )
-    builder = GraphBuilder("product")
-    x = builder.input("x", FLOAT, ["rows", 32])
-    builder.output("y", layers.product(builder, RowScaledInt8(), x, linear), FLOAT, ["rows", 16])
-    options = onnxruntime.SessionOptions()
-    session = onnxruntime.InferenceSession(
-        builder.model().SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
     rows = random.normal(size=(40, 32)).astype(np.float32)
     rows[::3] = 0
-    (found,) = session.run(None, {"x": rows})
+    found = _run_product(RowScaledInt8(), linear, rows)
     np.testing.assert_array_equal(found[::3], np.broadcast_to(linear.bias, (14, 16)))
     np.testing.assert_allclose(found, rows @ linear.weight + linear.bias, atol=0.3)

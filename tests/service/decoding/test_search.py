@@ -124,16 +124,41 @@ def test_company_and_order_change_nothing_not_even_the_last_digit(tiny: OnnxSeq2
     assert shuffled == [expected[i] for i in order]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_sentences_that_come_and_go_at_any_time_are_translated_as_alone(
+    tiny: OnnxSeq2Seq, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    options = list(itertools.islice(itertools.cycle(MIXED), len(SOURCES)))
+    expected = alone(tiny, options)
+    search = Search(tiny.begin(), tiny.target)
+    waiting = random.permutation(np.repeat(np.arange(len(SOURCES)), 3)).tolist()
+    running: dict[int, int] = {}
+    while waiting or running:
+        joining = [waiting.pop() for _ in range(min(len(waiting), int(random.integers(0, 5))))]
+        if joining:
+            numbers = search.add([SOURCES[i] for i in joining], [options[i] for i in joining])
+            running |= dict(zip(numbers, joining, strict=True))
+        if len(running) > 1 and random.random() < 0.2:
+            leaving = int(random.choice(list(running)))
+            search.drop(leaving)
+            waiting.insert(0, running.pop(leaving))
+        if running:
+            for number, hypotheses in search.step().items():
+                assert hypotheses == expected[running.pop(number)]
+
+
 def test_dropped_sentences_leave_the_others_as_they_are(tiny_fp32: OnnxSeq2Seq) -> None:
     options = [DecodingOptions(beam_size=3, max_decoding_length=20)] * len(SOURCES)
     expected = alone(tiny_fp32, options)
-    search = Search(tiny_fp32.encode(SOURCES), options, tiny_fp32.target)
+    search = Search(tiny_fp32.begin(), tiny_fp32.target)
+    numbers = search.add(SOURCES, options)
     found = dict(search.step())
-    for sentence in range(0, len(SOURCES), 2):
-        search.drop(sentence)
+    for number in numbers[::2]:
+        search.drop(number)
     while search.sentences:
         found |= search.step()
-    kept = {index: expected[index] for index in range(1, len(SOURCES), 2)}
+    kept = {numbers[index]: expected[index] for index in range(1, len(SOURCES), 2)}
     assert kept.items() <= found.items()
     assert len(found) < len(SOURCES)
 

@@ -85,19 +85,32 @@ def test_a_forbidden_token_has_no_probability_in_its_row_only(tiny: OnnxSeq2Seq)
     assert best not in bound.ids[1]
 
 
-def test_rows_continue_their_parents_whatever_their_order(tiny: OnnxSeq2Seq) -> None:
+def test_rows_continue_their_parents_whatever_their_order(tiny_fp32: OnnxSeq2Seq) -> None:
     """Three hypotheses of two sentences, reordered, repeated and dropped."""
-    start = tiny.target.start
-    decoding = tiny.encode(SOURCES[:2])
+    start = tiny_fp32.target.start
+    decoding = tiny_fp32.encode(SOURCES[:2])
     step(decoding, [start] * 2, 0)
     step(decoding, [3, 4, 5], 1, parents=[0, 0, 1], sentences=[0, 0, 1])
     found = step(decoding, [6, 7, 8], 2, parents=[1, 1, 2], sentences=[0, 0, 1])
     for row, (source, tokens) in enumerate([(0, [4, 6]), (0, [4, 7]), (1, [5, 8])]):
-        alone = tiny.encode([SOURCES[source]])
+        alone = tiny_fp32.encode([SOURCES[source]])
         for position, token in enumerate([start, *tokens]):
             expected = step(alone, [token], position)
-        np.testing.assert_array_equal(found.log_probs[row], expected.log_probs[0])
+        np.testing.assert_allclose(found.log_probs[row], expected.log_probs[0], atol=1e-5)
         np.testing.assert_array_equal(found.ids[row], expected.ids[0])
+
+
+def test_other_sentences_do_not_change_a_single_digit(tiny: OnnxSeq2Seq) -> None:
+    start = tiny.target.start
+    alone, together = tiny.encode(SOURCES[:1]), tiny.encode(SOURCES[:2])
+    step(alone, [start], 0)
+    step(together, [start] * 2, 0)
+    step(alone, [3, 4], 1, parents=[0, 0], sentences=[0, 0])
+    step(together, [5, 3, 4], 1, parents=[1, 0, 0], sentences=[1, 0, 0])
+    expected = step(alone, [6, 7], 2, parents=[1, 1], sentences=[0, 0])
+    found = step(together, [8, 6, 7], 2, parents=[0, 2, 2], sentences=[1, 0, 0])
+    np.testing.assert_array_equal(found.log_probs[1:], expected.log_probs)
+    np.testing.assert_array_equal(found.ids[1:], expected.ids)
 
 
 def test_forgotten_sentences_leave_the_kept_ones_as_they_are(tiny: OnnxSeq2Seq) -> None:
@@ -107,8 +120,8 @@ def test_forgotten_sentences_leave_the_kept_ones_as_they_are(tiny: OnnxSeq2Seq) 
     expected = step(kept, [3, 3, 3, 3], 1)
     other = tiny.encode(SOURCES[:4])
     step(other, [start] * 4, 0)
-    other.keep(np.array([1, 3]))
-    found = step(other, [3, 3], 1, parents=[1, 3], sentences=[0, 1])
+    other.leave([0, 2])
+    found = step(other, [3, 3], 1, parents=[1, 3], sentences=[1, 3])
     np.testing.assert_array_equal(found.log_probs, expected.log_probs[[1, 3]])
 
 

@@ -1,0 +1,104 @@
+"""Which values flow through a network: the range of every product's input on sample sentences.
+
+Post-training static quantisation with the least and the greatest value seen (Jacob et al. 2018,
+"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+section 3). The sentences are translated by the service's own search in fp32.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from model_export import graph, package
+from model_export.graph import Ranges
+from model_export.graph.precision import Range
+from model_export.spec import Checkpoint, Transformer
+from service.decoding.model import Candidates, StepInput
+from service.decoding.search import Target, decode
+from service.domain import DecodingOptions
+from service.runtime.batch import Encode, OnnxDecoding, names
+from service.runtime.seq2seq import OnnxSeq2Seq
+from service.runtime.session import Array, Graph
+from service.settings import RuntimeSettings
+
+BATCH = 16
+BEAM_SIZE = 4
+"""What hypotheses that do not win compute must fit as well."""
+
+
+def observe(checkpoint: Checkpoint, sentences: Sequence[str]) -> Ranges:
+    """Translate sentences and return the ranges that were seen; longer ones are left out."""
+    encoded = checkpoint.source_tokenizer.encode_batch(list(sentences))
+    source_ids = [tuple(one.ids) for one in encoded]
+    fitting = [ids for ids in source_ids if len(ids) <= checkpoint.limits.max_source_tokens]
+    tokens, limits = checkpoint.tokens, checkpoint.limits
+    target = Target(tokens.start, tokens.end, limits.target_vocabulary, limits.max_target_tokens)
+    return observe_ids(checkpoint.network, fitting, target)
+
+
+def observe_ids(
+    network: Transformer, source_ids: Sequence[tuple[int, ...]], target: Target
+) -> Ranges:
+    """The same for sentences in token ids."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = package.write_graphs(Path(folder), "observed", graph.build_observed(network))
+        encoder, decoder = (Graph(Path(folder) / file, RuntimeSettings()) for file in files)
+    observed = _Observed(OnnxSeq2Seq(encoder, decoder, target.end, target))
+    options = DecodingOptions(beam_size=BEAM_SIZE)
+    by_length = sorted(source_ids, key=len)
+    for start in range(0, len(by_length), BATCH):
+        some = by_length[start : start + BATCH]
+        decode(observed, some, [options] * len(some), target)
+    return Ranges(observed.encoder.ranges, observed.decoder.ranges)
+
+
+class _Widest:
+    """The widest range of each of a graph's products."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.names = names(graph.outputs, "range.")
+        self._bounds = np.zeros((len(self.names), 2), np.float32)  # zero is in every range
+
+    def see(self, outputs: dict[str, Array]) -> None:
+        """Take the outputs of a run in."""
+        bounds = np.array([outputs[name] for name in self.names])
+        self._bounds[:, 0] = np.minimum(self._bounds[:, 0], bounds[:, 0])
+        self._bounds[:, 1] = np.maximum(self._bounds[:, 1], bounds[:, 1])
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        return tuple((float(low), float(high)) for low, high in self._bounds)
+
+
+class _Observed:
+    """A model that is watched while it translates."""
+
+    def __init__(self, model: OnnxSeq2Seq) -> None:
+        self._model = model
+        self.encoder = _Widest(model.encoder)
+        self.decoder = _Widest(model.decoder)
+
+    def begin(self) -> OnnxDecoding:
+        return _ObservedDecoding(self._model.decoder, self._encode, self.decoder)
+
+    def _encode(self, source_ids: list[tuple[int, ...]]) -> dict[str, Array]:
+        outputs = self._model.run_encoder(source_ids)
+        self.encoder.see(outputs)
+        return outputs
+
+
+class _ObservedDecoding(OnnxDecoding):
+    def __init__(self, decoder: Graph, encode: Encode, widest: _Widest) -> None:
+        super().__init__(decoder, encode)
+        self._widest = widest
+
+    def step(self, step: StepInput) -> Candidates:
+        for name in self._widest.names:
+            self.binding.fetch(name, (2,))
+        found = super().step(step)
+        self._widest.see(self.binding.fetched)
+        return found

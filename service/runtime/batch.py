@@ -1,0 +1,214 @@
+"""A batch of sentences being decoded. Sentences join and leave between steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from math import prod
+
+import numpy as np
+import onnxruntime
+
+from service.decoding.model import Candidates, Ids, StepInput
+from service.runtime.seats import SEATS, Tensors
+from service.runtime.session import TYPES, Array, Binding, Graph
+from service.runtime.slots import Layout, Slots
+
+STEP_INPUTS = (
+    "last_ids",
+    "positions",
+    "parents",
+    "places",
+    "row_places",
+    "biased",
+    "biases",
+    "candidates",
+)
+STEP_OUTPUTS = ("log_probs", "ids")
+
+MIN_SOURCE = 2
+MIN_WIDTH = 2
+"""Least source length and least places of a seat. ONNX Runtime multiplies matrices of one row by
+another kernel, whose last digit differs; with two at least, a sentence's result can't depend on
+its company."""
+SLOT_STEP = 16
+"""Slots are added by so many, so that the cache is not copied at every step."""
+SHRINK_SHARE = 0.5
+"""Memory is given back when no more than this share of it is needed."""
+
+Encode = Callable[[list[tuple[int, ...]]], dict[str, Array]]
+"""Outputs of the encoder for some sentences."""
+
+
+class OnnxDecoding:
+    """The sentences of a batch, known by numbers; their memory and cache stay on the device.
+
+    Every sentence has a seat in memory.* and cache.*. Empty seats are filled by the next to join.
+    """
+
+    def __init__(self, decoder: Graph, encode: Encode) -> None:
+        self._decoder = decoder
+        self._encode = encode
+        self.binding = Binding(decoder)
+        """Of the decoder; further outputs may be fetched from it."""
+        seated = [*names(decoder.inputs, "memory."), *names(decoder.inputs, "cache.")]
+        self._tensors = Tensors(
+            {name: decoder.inputs[name].shape for name in seated},
+            {name: TYPES[decoder.inputs[name].type] for name in seated},
+            decoder.device,
+            decoder.device_id,
+        )
+        self._states = names(decoder.inputs, "state.")
+        self._state: dict[str, onnxruntime.OrtValue] = {}
+        self._slots = Slots() if "slots" in decoder.inputs else None
+        self._heads = 0 if self._slots is None else decoder.inputs["slots"].shape[1]
+        self._layout: Layout | None = None  # of the rows of self._sentences
+        self._sentences: Ids = np.zeros(0, np.int64)
+        self._numbers = count()
+        self._seats: dict[int, int] = {}
+        self._some_left = False
+        self._lengths: dict[int, int] = {}  # of the sources, in tokens
+
+    def join(self, source_ids: list[tuple[int, ...]]) -> list[int]:
+        """Encode sentences and take them in; returns their numbers.
+
+        At the next step their rows come behind those of the last one, a row each, in this order.
+        """
+        encoded = self._encode(source_ids)
+        numbers = [number for _, number in zip(source_ids, self._numbers, strict=False)]
+        self._lengths |= {n: len(ids) for n, ids in zip(numbers, source_ids, strict=True)}
+        seats = self._take_seats(numbers)
+        for name in names(encoded, "memory."):
+            self._tensors.write(name, seats, encoded[name])
+        self._bind()
+        if self._slots is not None:
+            self._slots.join(len(numbers))
+        for name in self._states:
+            self._state[name] = self._joined(name, encoded[name])
+        return numbers
+
+    def leave(self, sentences: Iterable[int]) -> None:
+        """Forget sentences. None of them may have rows in the next step."""
+        for number in sentences:
+            del self._seats[number], self._lengths[number]
+            self._some_left = True
+
+    def step(self, step: StepInput) -> Candidates:
+        """Advance the rows by one token."""
+        if self._slots is not None:
+            self._slots.follow(step.parents)
+        self._shrink()
+        layout = self._lay_out(step.sentences)
+        self._feed_rows(step)
+        self._feed_state()
+        if self._slots is not None:
+            self._feed_slots(self._slots, layout)
+        for name in STEP_OUTPUTS:
+            self.binding.fetch(name, (len(step.last_ids), step.candidates))
+        found = self.binding.run()
+        self._take_state()
+        return Candidates(log_probs=found["log_probs"].copy(), ids=found["ids"].copy())
+
+    def _lay_out(self, sentences: Ids) -> Layout:
+        """Say where the rows are, unless they are where they were."""
+        if self._layout is not None and np.array_equal(sentences, self._sentences):
+            return self._layout
+        seats = np.array([self._seats[number] for number in sentences.tolist()], np.int64)
+        layout = Layout.of(seats, MIN_WIDTH)
+        places = np.zeros((self._tensors.sizes[SEATS], layout.width), np.int64)
+        places[layout.seats, layout.place] = layout.rows
+        self.binding.feed("places", places)
+        self.binding.feed("row_places", layout.seats * layout.width + layout.place)
+        self._sentences, self._layout = sentences, layout
+        return layout
+
+    def _feed_rows(self, step: StepInput) -> None:
+        feed = self.binding.feed
+        feed("last_ids", step.last_ids)
+        feed("positions", step.positions)
+        feed("parents", step.parents)
+        feed("biased", step.biased)
+        feed("biases", step.biases)
+        feed("candidates", np.array([step.candidates], np.int64))
+
+    def _feed_slots(self, slots: Slots, layout: Layout) -> None:
+        chosen = slots.write(layout)
+        while chosen is None:
+            self._resize({"slots": slots.count + SLOT_STEP})
+            chosen = slots.write(layout)
+        index = np.empty((len(chosen), self._heads, 3), np.int64)
+        index[..., 0] = layout.seats[:, None]
+        index[..., 1] = np.arange(self._heads)
+        index[..., 2] = chosen[:, None]
+        self.binding.feed("slots", index)
+        self.binding.feed("unseen", slots.bias(layout, self._tensors.sizes[SEATS]))
+
+    def _resize(self, sizes: Mapping[str, int], seats: Sequence[int] | None = None) -> None:
+        """Change the sizes of what is kept; seats: those that stay, in their new order."""
+        self._tensors.resize(sizes, seats)
+        if self._slots is not None:
+            self._slots.resize(self._tensors.sizes["slots"])
+        self._bind()
+
+    def _take_seats(self, numbers: Sequence[int]) -> list[int]:
+        """Seat new sentences, making room where there is none."""
+        sizes = self._tensors.sizes
+        wanted = self._needed() | {"slots": SLOT_STEP, SEATS: len(self._seats) + len(numbers)}
+        wanted = {name: max(size, sizes[name]) for name, size in wanted.items() if name in sizes}
+        if wanted != sizes:
+            self._resize(wanted)
+        free = sorted(set(range(sizes[SEATS])).difference(self._seats.values()))
+        taken = dict(zip(numbers, free, strict=False))
+        self._layout = None
+        self._seats |= taken
+        return list(taken.values())
+
+    def _needed(self) -> dict[str, int]:
+        """The sizes that the sentences here need."""
+        slots = 0 if self._slots is None else _rounded(self._slots.needed)
+        source = max(MIN_SOURCE, *self._lengths.values())
+        return {SEATS: len(self._seats), "source": source, "slots": slots}
+
+    def _shrink(self) -> None:
+        """Move the sentences together when half of the room or more is empty."""
+        if not self._some_left:
+            return
+        self._some_left, self._layout = False, None
+        sizes = self._tensors.sizes
+        needed = {name: size for name, size in self._needed().items() if name in sizes}
+        if prod(needed.values()) <= SHRINK_SHARE * prod(sizes.values()):
+            self._resize(needed, list(self._seats.values()))
+            self._seats = {number: seat for seat, number in enumerate(self._seats)}
+
+    def _bind(self) -> None:
+        for name, value in self._tensors.values.items():
+            self.binding.hold(name, value)
+            if name.startswith("cache."):
+                self.binding.hold_output(f"new_{name}", value)
+
+    def _joined(self, name: str, rows: Array) -> onnxruntime.OrtValue:
+        """State rows of the last step with those of new sentences behind them."""
+        if name in self._state:
+            rows = np.concatenate([np.asarray(self._state[name].numpy()), rows])
+        return onnxruntime.OrtValue.ortvalue_from_numpy(
+            rows, self._decoder.device, self._decoder.device_id
+        )
+
+    def _feed_state(self) -> None:
+        for name in self._states:
+            self.binding.hold(name, self._state[name])
+            self.binding.leave(f"new_{name}")
+
+    def _take_state(self) -> None:
+        if self._states:
+            left = self.binding.left()
+            self._state = {name: left[f"new_{name}"] for name in self._states}
+
+
+def names(values: Iterable[str], prefix: str) -> list[str]:
+    """Those that begin with the prefix."""
+    return [name for name in values if name.startswith(prefix)]
+
+
+def _rounded(slots: int) -> int:
+    return -(-slots // SLOT_STEP) * SLOT_STEP
