@@ -188,6 +188,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
             decoder=model.engine,
             admission=admission,
             metrics=metrics,
+            bulk_from_sentences=settings.scheduling.bulk_from_sentences,
         ),
         languages=model.languages,
         model=model.description,

@@ -15,6 +15,15 @@ class FinishReason(StrEnum):
     """It reached max_decoding_length and may lack its end."""
 
 
+class Priority(StrEnum):
+    """How soon a sentence is to be translated."""
+
+    INTERACTIVE = "interactive"
+    """Somebody is looking at the screen."""
+    BULK = "bulk"
+    """Somebody will look later: gets what the others leave, but always a share."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingOptions:
     """How to search for a translation. Names, defaults and semantics are CTranslate2's.
@@ -57,6 +66,8 @@ class TranslationRequest:
     options: DecodingOptions
     deadline: float
     """Monotonic seconds (time.monotonic) after which nobody waits for the answer."""
+    priority: Priority | None = None
+    """None: interactive, unless the request has many sentences."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,25 @@ class SchedulingSettings(_Group):
     max_batch_rows: Positive = Field(
         default=128, description="Most rows in a batch: the beam sizes of its sentences, added up."
     )
+    max_bulk_rows: Positive = Field(
+        default=64,
+        description="The same for a batch of bulk sentences. A step of it is what an interactive "
+        "sentence may have to wait for.",
+    )
+    max_joining_tokens: Positive = Field(
+        default=256,
+        description="Most source tokens of sentences that join a running batch between two steps.",
+    )
+    bulk_share: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the engine's time that bulk sentences get while interactive ones "
+        "keep coming.",
+    )
+    bulk_from_sentences: Positive = Field(
+        default=16, description="Requests of so many sentences are bulk unless they say otherwise."
+    )
     max_waiting_items: Positive = Field(
         default=512, description="Most texts accepted and not yet answered; beyond it 503."
     )

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from service.domain import (
     DecodingOptions,
     Hypothesis,
+    Priority,
     Segment,
     SentenceTranslation,
     TextTranslation,
@@ -63,12 +64,15 @@ class Translator:
         decoder: Decoder,
         admission: Admission,
         metrics: Metrics,
+        bulk_from_sentences: int,
     ) -> None:
+        """bulk_from_sentences: requests of so many are bulk unless they say otherwise."""
         self._text = text
         self._languages = languages
         self._decoder = decoder
         self._admission = admission
         self._metrics = metrics
+        self._bulk_from_sentences = bulk_from_sentences
 
     def require_room(self) -> None:
         """Refuse a request before it is even read, when not the smallest one would be let in.
@@ -109,7 +113,7 @@ class Translator:
         self, request: TranslationRequest, language: str, characters: int
     ) -> list[TextTranslation]:
         plan = await _run(characters, self._plan, request.texts, language)
-        hypotheses = await self._decode(plan.source_ids, request.options, request.deadline)
+        hypotheses = await self._decode(plan.source_ids, request)
         self._record(plan.source_ids, hypotheses)
         return await _run(characters, self._compose, plan, hypotheses, request.options)
 
@@ -131,11 +135,12 @@ class Translator:
         return self._text.encode(segment.text) if segment.translatable else [(segment, ())]
 
     async def _decode(
-        self, source_ids: Sequence[tuple[int, ...]], options: DecodingOptions, deadline: float
+        self, source_ids: Sequence[tuple[int, ...]], request: TranslationRequest
     ) -> list[tuple[Hypothesis, ...]]:
         if not source_ids:
             return []
-        jobs = [Job(ids, options, deadline) for ids in source_ids]
+        priority = request.priority or self._priority(len(source_ids))
+        jobs = [Job(ids, request.options, request.deadline, priority) for ids in source_ids]
         results = [asyncio.wrap_future(job.result) for job in jobs]
         try:
             self._decoder.submit(jobs)
@@ -143,6 +148,10 @@ class Translator:
         finally:
             for job in jobs:  # no harm to those that are done
                 job.result.cancel()
+
+    def _priority(self, sentences: int) -> Priority:
+        many = sentences >= self._bulk_from_sentences
+        return Priority.BULK if many else Priority.INTERACTIVE
 
     def _record(
         self, source_ids: Sequence[tuple[int, ...]], hypotheses: Sequence[tuple[Hypothesis, ...]]

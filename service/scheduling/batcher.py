@@ -1,26 +1,45 @@
-"""Which of the waiting sentences are translated together: a function of the queue and the clock."""
+"""Which of the waiting sentences join a batch: a function of the queue, the batch and the clock."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from service.errors import DeadlineExceeded
 from service.scheduling.job import Job
-from service.settings import SchedulingSettings
 
 LATE = "The translation did not begin before its deadline."
 
 
-def take_batch(waiting: deque[Job], now: float, limits: SchedulingSettings) -> list[Job]:
-    """Pop the oldest sentences that fit one padded batch.
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a batch may be."""
 
-    Abandoned sentences are popped and forgotten, late ones are popped and failed. A sentence that
-    is larger than a whole batch goes alone.
+    rows: int
+    """The beam sizes of its sentences, added up."""
+    padded_tokens: int
+    """Sentences × longest source."""
+    joining_tokens: int
+    """Source tokens of the sentences that join at once: how long the others are held up."""
+
+
+def take_joiners(
+    waiting: deque[Job], batch: Iterable[Job], now: float, bounds: Bounds
+) -> list[Job]:
+    """Pop the oldest sentences that fit into a batch beside those that it has.
+
+    Abandoned sentences are popped and forgotten, late ones are popped and failed. Nobody overtakes
+    one that does not fit yet, so each comes to its turn. A sentence that is larger than a whole
+    batch goes alone.
 
     now: monotonic seconds.
     """
-    batch: list[Job] = []
-    longest = rows = 0
+    present = list(batch)
+    rows = sum(job.options.beam_size for job in present)
+    longest = max((len(job.source_ids) for job in present), default=0)
+    joiners: list[Job] = []
+    joining = 0
     while waiting:
         job = waiting[0]
         if job.abandoned or job.deadline <= now:
@@ -28,10 +47,10 @@ def take_batch(waiting: deque[Job], now: float, limits: SchedulingSettings) -> l
             continue
         longest = max(longest, len(job.source_ids))
         rows += job.options.beam_size
-        fits = (
-            longest * (len(batch) + 1) <= limits.max_batch_tokens and rows <= limits.max_batch_rows
-        )
-        if batch and not fits:
+        joining += len(job.source_ids)
+        sentences = len(present) + len(joiners) + 1
+        fits = rows <= bounds.rows and longest * sentences <= bounds.padded_tokens
+        if (sentences > 1 and not fits) or (joiners and joining > bounds.joining_tokens):
             break
-        batch.append(waiting.popleft())
-    return batch
+        joiners.append(waiting.popleft())
+    return joiners

@@ -1,4 +1,8 @@
-"""The one thread that touches the model: take a batch, step, deliver what is done."""
+"""The one thread that touches the model: let sentences join, step, deliver what is done.
+
+Each priority has a lane, a running batch of its own. Lanes take turns step by step, so that a
+sentence that somebody waits for never waits for the end of another one.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,13 @@ from contextlib import contextmanager
 import structlog
 
 from service.decoding.model import Seq2SeqModel
-from service.decoding.search import Search, Target
+from service.decoding.search import Target
+from service.domain import Priority
 from service.errors import DeadlineExceeded, ModelFailure, ServiceError, ShuttingDown
 from service.scheduling.admission import RETRY_AFTER_SECONDS
+from service.scheduling.batcher import Bounds
 from service.scheduling.job import Job
+from service.scheduling.lane import Lane
 from service.scheduling.queue import JobQueue
 from service.settings import SchedulingSettings
 
@@ -28,9 +35,17 @@ class Engine:
     """Translates submitted jobs. Whatever happens, every job is answered."""
 
     def __init__(self, model: Seq2SeqModel, target: Target, limits: SchedulingSettings) -> None:
-        self._model = model
-        self._target = target
-        self._queue = JobQueue(limits)
+        self._queue = JobQueue()
+        self._lanes = [
+            Lane(
+                priority,
+                limits.bulk_share if priority is Priority.BULK else 1 - limits.bulk_share,
+                _bounds(priority, limits),
+                model,
+                target,
+            )
+            for priority in Priority
+        ]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.steps = 0
@@ -78,43 +93,75 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            while jobs := self._queue.take():
-                self._translate(jobs)
+            while (lane := self._next()) is not None:
+                started = time.perf_counter()
+                self._take_in(lane)
+                self._step(lane)
+                self._clear(lane)
+                lane.spend(time.perf_counter() - started)
         finally:
             # Only a defect ends the loop early. Nobody may wait for a thread that is gone.
             _fail(self._queue.close(), ModelFailure(FAILED))
+            for lane in self._lanes:
+                lane.fail(ModelFailure(FAILED))
 
-    def _translate(self, jobs: list[Job]) -> None:
-        """Translate one batch. What fails here fails these jobs and no others."""
+    def _next(self) -> Lane | None:
+        """The lane whose turn it is, once there is one with work; None when all is over."""
+        busy = [lane for lane in self._lanes if lane.jobs]
+        if not busy:
+            if not self._queue.wait():
+                return None
+            for lane in self._lanes:
+                lane.clock = 0.0
+        # Time that a lane had no use for is not owed to it.
+        clock = min((lane.clock for lane in busy), default=0.0)
+        for lane in self._lanes:
+            if not lane.jobs and self._queue.has(lane.priority):
+                lane.clock = max(lane.clock, clock)
+                busy.append(lane)
+        return min(busy, key=lambda lane: lane.clock, default=None)
+
+    def _take_in(self, lane: Lane) -> None:
+        """Let waiting jobs join. What fails here fails them and no others."""
+        if not self._queue.has(lane.priority):
+            return
+        jobs = self._queue.take(lane.priority, lane.jobs, lane.bounds)
+        if not jobs:
+            return
         try:
-            self._search(jobs)
+            lane.join(jobs)
         except Exception:
-            log.exception("a batch failed", sentences=len(jobs))
-        finally:
-            _fail(jobs, ModelFailure(FAILED))  # no effect on those that were answered
+            log.exception("sentences could not join", sentences=len(jobs))
+            _fail(jobs, ModelFailure(FAILED))
 
-    def _search(self, jobs: list[Job]) -> None:
-        decoding = self._model.encode([job.source_ids for job in jobs])
-        search = Search(decoding, [job.options for job in jobs], self._target)
-        while search.sentences:
-            self.steps += 1
-            self.rows += search.rows
-            for index, hypotheses in search.step().items():
-                jobs[index].finish(hypotheses)
-            self._leave(search, jobs)
+    def _step(self, lane: Lane) -> None:
+        """Advance a lane. What fails here fails its jobs and no others."""
+        if not lane.jobs:
+            return
+        self.steps += 1
+        self.rows += lane.rows
+        try:
+            lane.step()
+        except Exception:
+            log.exception("a batch failed", sentences=lane.fail(ModelFailure(FAILED)))
 
-    def _leave(self, search: Search, jobs: list[Job]) -> None:
-        """Drop the sentences that nobody waits for any more."""
+    def _clear(self, lane: Lane) -> None:
+        """Drop the jobs that nobody waits for any more."""
         now = time.monotonic()
-        for index in search.sentences:
-            job = jobs[index]
+        for number, job in lane.numbered():
             if self._stopping.is_set():
-                job.fail(ShuttingDown(STOPPING, RETRY_AFTER_SECONDS))
-            elif job.deadline <= now:
-                job.fail(DeadlineExceeded(TOO_LATE))
-            elif not job.abandoned:
-                continue
-            search.drop(index)
+                lane.drop(number, ShuttingDown(STOPPING, RETRY_AFTER_SECONDS))
+            elif job.deadline <= now or job.abandoned:
+                lane.drop(number, DeadlineExceeded(TOO_LATE))  # no effect on the abandoned
+
+
+def _bounds(priority: Priority, limits: SchedulingSettings) -> Bounds:
+    bulk = priority is Priority.BULK
+    return Bounds(
+        rows=limits.max_bulk_rows if bulk else limits.max_batch_rows,
+        padded_tokens=limits.max_batch_tokens,
+        joining_tokens=limits.max_joining_tokens,
+    )
 
 
 def _fail(jobs: Sequence[Job], error: ServiceError) -> None:

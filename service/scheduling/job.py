@@ -6,7 +6,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from service.domain import DecodingOptions, Hypothesis
+from service.domain import DecodingOptions, Hypothesis, Priority
 from service.errors import ServiceError
 
 
@@ -21,6 +21,7 @@ class Job:
     options: DecodingOptions
     deadline: float
     """Monotonic seconds."""
+    priority: Priority = Priority.INTERACTIVE
     result: Future[tuple[Hypothesis, ...]] = field(default_factory=Future)
 
     @property

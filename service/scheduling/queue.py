@@ -4,48 +4,55 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Condition
 
-from service.scheduling.batcher import take_batch
+from service.domain import Priority
+from service.scheduling.batcher import Bounds, take_joiners
 from service.scheduling.job import Job
-from service.settings import SchedulingSettings
 
 
 class JobQueue:
-    """First in, first out; any thread puts, one thread takes."""
+    """First in, first out in each priority; any thread puts, one thread takes."""
 
-    def __init__(self, limits: SchedulingSettings) -> None:
-        self._limits = limits
-        self._waiting: deque[Job] = deque()
+    def __init__(self) -> None:
+        self._waiting: dict[Priority, deque[Job]] = {priority: deque() for priority in Priority}
         self._changed = Condition()
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
 
     def put(self, jobs: Sequence[Job]) -> bool:
         """Add jobs; False, and none added, when the queue is closed."""
         with self._changed:
             if not self._closed:
-                self._waiting.extend(jobs)
+                for job in jobs:
+                    self._waiting[job.priority].append(job)
                 self._changed.notify()
             return not self._closed
 
-    def take(self) -> list[Job]:
-        """Wait for jobs and take a batch of them; empty when closed and nothing is left."""
+    def has(self, priority: Priority) -> bool:
+        """Whether a job of this priority waits."""
+        return bool(self._waiting[priority])
+
+    def take(self, priority: Priority, batch: Iterable[Job], bounds: Bounds) -> list[Job]:
+        """Take the jobs of a priority that may join a batch now. Does not wait."""
         with self._changed:
-            while True:
-                batch = take_batch(self._waiting, time.monotonic(), self._limits)
-                if batch or self._closed:
-                    return batch
-                self._changed.wait()
+            return take_joiners(self._waiting[priority], batch, time.monotonic(), bounds)
+
+    def wait(self) -> bool:
+        """Wait until there is a job; False when there is none and the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self) > 0)
+            return len(self) > 0
 
     def close(self) -> list[Job]:
         """Accept no more; returns what was waiting, for whoever closes it to answer."""
         with self._changed:
             self._closed = True
-            left = list(self._waiting)
-            self._waiting.clear()
+            left = [job for waiting in self._waiting.values() for job in waiting]
+            for waiting in self._waiting.values():
+                waiting.clear()
             self._changed.notify_all()
             return left

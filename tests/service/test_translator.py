@@ -54,6 +54,7 @@ def translator_with(engine: ReversingEngine, admission: Admission) -> Translator
         decoder=engine,
         admission=admission,
         metrics=Metrics(),
+        bulk_from_sentences=3,
     )
 
 

@@ -6,46 +6,64 @@ import pytest
 
 from service.domain import DecodingOptions
 from service.errors import DeadlineExceeded
-from service.scheduling.batcher import take_batch
+from service.scheduling.batcher import Bounds, take_joiners
 from service.scheduling.job import Job
-from service.settings import SchedulingSettings
 
 NOW = 100.0
+WIDE = Bounds(rows=100, padded_tokens=1000, joining_tokens=1000)
 
 
 def job(length: int, *, beam_size: int = 1, deadline: float = NOW + 1) -> Job:
     return Job(tuple(range(length)), DecodingOptions(beam_size=beam_size), deadline)
 
 
-def lengths(batch: list[Job]) -> list[int]:
-    return [len(job.source_ids) for job in batch]
+def lengths(jobs: list[Job]) -> list[int]:
+    return [len(job.source_ids) for job in jobs]
 
 
 def test_a_batch_is_bounded_by_padded_tokens_and_keeps_the_order() -> None:
     waiting = deque(job(length) for length in (3, 5, 4, 9, 1))
-    limits = SchedulingSettings(max_batch_tokens=15)
-    assert lengths(take_batch(waiting, NOW, limits)) == [3, 5, 4]  # 3 × 5; a fourth makes 4 × 9
-    assert lengths(take_batch(waiting, NOW, limits)) == [9]
-    assert lengths(take_batch(waiting, NOW, limits)) == [1]
-    assert take_batch(waiting, NOW, limits) == []
+    bounds = Bounds(rows=100, padded_tokens=15, joining_tokens=1000)
+    assert lengths(take_joiners(waiting, [], NOW, bounds)) == [3, 5, 4]  # a fourth makes 4 × 9
+    assert lengths(take_joiners(waiting, [], NOW, bounds)) == [9]
+    assert lengths(take_joiners(waiting, [], NOW, bounds)) == [1]
+    assert take_joiners(waiting, [], NOW, bounds) == []
 
 
-def test_a_batch_is_bounded_by_rows() -> None:
-    waiting = deque(job(2, beam_size=beam_size) for beam_size in (4, 1, 4))
-    limits = SchedulingSettings(max_batch_rows=8)
-    assert len(take_batch(waiting, NOW, limits)) == 2
-    assert len(waiting) == 1
+def test_those_who_are_there_count() -> None:
+    waiting = deque(job(length, beam_size=2) for length in (3, 3, 3))
+    there = [job(5, beam_size=4)]
+    by_rows = Bounds(rows=8, padded_tokens=1000, joining_tokens=1000)
+    assert len(take_joiners(deque(waiting), there, NOW, by_rows)) == 2
+    by_tokens = Bounds(rows=100, padded_tokens=14, joining_tokens=1000)
+    assert len(take_joiners(deque(waiting), there, NOW, by_tokens)) == 1
+
+
+def test_nobody_overtakes_one_that_does_not_fit_yet() -> None:
+    waiting = deque([job(2, beam_size=6), job(2)])
+    bounds = Bounds(rows=8, padded_tokens=1000, joining_tokens=1000)
+    assert take_joiners(waiting, [job(2, beam_size=4)], NOW, bounds) == []
+    assert len(take_joiners(waiting, [], NOW, bounds)) == 2
+
+
+def test_few_tokens_join_at_once_but_at_least_one_sentence() -> None:
+    waiting = deque(job(length) for length in (9, 3, 3, 3))
+    bounds = Bounds(rows=100, padded_tokens=1000, joining_tokens=6)
+    assert lengths(take_joiners(waiting, [], NOW, bounds)) == [9]
+    assert lengths(take_joiners(waiting, [], NOW, bounds)) == [3, 3]
 
 
 def test_a_sentence_larger_than_a_batch_goes_alone() -> None:
-    waiting = deque([job(50), job(1)])
-    assert lengths(take_batch(waiting, NOW, SchedulingSettings(max_batch_tokens=10))) == [50]
+    waiting = deque([job(50, beam_size=9), job(1)])
+    bounds = Bounds(rows=8, padded_tokens=10, joining_tokens=10)
+    assert take_joiners(waiting, [job(1)], NOW, bounds) == []
+    assert lengths(take_joiners(waiting, [], NOW, bounds)) == [50]
 
 
 def test_late_sentences_fail_and_abandoned_ones_are_forgotten() -> None:
     late, left, good = job(1, deadline=NOW), job(2), job(3)
     left.result.cancel()
-    assert take_batch(deque([late, left, good]), NOW, SchedulingSettings()) == [good]
+    assert take_joiners(deque([late, left, good]), [], NOW, WIDE) == [good]
     with pytest.raises(DeadlineExceeded):
         late.result.result(timeout=0)
     assert left.result.cancelled()
