@@ -10,6 +10,7 @@ PROGRAMS = {
     "engine": "our engine against CTranslate2",
     "invariance": "same translations alone and in any company?",
     "quality": "BLEU and chrF of every variant, beside CTranslate2",
+    "selection": "best score or minimum Bayes risk?",
     "load": "concurrent clients against a running service",
     "footprint": "time to ready, memory and processor of an idle service",
 }

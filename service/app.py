@@ -25,13 +25,14 @@ from service.package.manifest import Manifest
 from service.runtime import providers
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.admission import Admission
+from service.scheduling.cache import CachingDecoder
 from service.scheduling.engine import Engine
-from service.scheduling.job import Job
+from service.scheduling.job import Decoder, Job
 from service.settings import Settings
 from service.text.languages import Languages
 from service.text.pipeline import TextPipeline
 from service.text.tokenizer import Tokenizer
-from service.translator import Decoder, Text, Translator
+from service.translator import Text, Translator
 
 DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
@@ -172,6 +173,7 @@ def _warm_up(engine: Engine, text: TextPipeline, options: DecodingOptions) -> No
 
 def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Service:
     admission = Admission(settings.scheduling)
+    cache = CachingDecoder(model.engine, settings.cache.max_mb * 2**20)
     metrics.model.info(asdict(model.description))
     metrics.read_load = lambda: Load(
         waiting_items=admission.items,
@@ -179,13 +181,18 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
         waiting_sentences=model.engine.waiting,
         engine_steps=model.engine.steps,
         engine_rows=model.engine.rows,
+        cache_hits=cache.hits,
+        cache_joined=cache.joined,
+        cache_misses=cache.misses,
+        cache_entries=cache.entries,
+        cache_bytes=cache.bytes,
     )
     return Service(
         settings=settings,
         translator=Translator(
             text=model.text,
             languages=model.languages,
-            decoder=model.engine,
+            decoder=cache if settings.cache.max_mb else model.engine,
             admission=admission,
             metrics=metrics,
             bulk_from_sentences=settings.scheduling.bulk_from_sentences,

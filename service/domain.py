@@ -55,6 +55,23 @@ class DecodingOptions:
         if self.min_decoding_length > self.max_decoding_length:
             raise ValueError("min_decoding_length must not be greater than max_decoding_length")
 
+    @property
+    def reproducible(self) -> bool:
+        """Whether a source always has the same result, which may then be kept and shared.
+
+        False where an option makes the search draw random numbers that no option fixes.
+        """
+        return True
+
+
+class Selection(StrEnum):
+    """Which of a sentence's hypotheses is the best."""
+
+    SCORE = "score"
+    """The one with the greatest score."""
+    MBR = "mbr"
+    """The one that is most like all the others: minimum Bayes risk."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslationRequest:
@@ -68,6 +85,7 @@ class TranslationRequest:
     """Monotonic seconds (time.monotonic) after which nobody waits for the answer."""
     priority: Priority | None = None
     """None: interactive, unless the request has many sentences."""
+    selection: Selection = Selection.SCORE
 
 
 @dataclass(frozen=True, slots=True)

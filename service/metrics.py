@@ -23,6 +23,11 @@ class Load:
     waiting_sentences: int = 0
     engine_steps: int = 0
     engine_rows: int = 0
+    cache_hits: int = 0
+    cache_joined: int = 0
+    cache_misses: int = 0
+    cache_entries: int = 0
+    cache_bytes: int = 0
 
 
 class Metrics:
@@ -94,6 +99,27 @@ class _LoadCollector(Collector):
             "Rows computed by the decoder steps; divided by the steps, the mean batch.",
             load.engine_rows,
         )
+        yield from _cache_families(load)
+
+
+def _cache_families(load: Load) -> Iterator[Metric]:
+    yield CounterMetricFamily(
+        "seq2seq_cache_hits", "Sentences answered from the cache.", load.cache_hits
+    )
+    yield CounterMetricFamily(
+        "seq2seq_cache_joined",
+        "Sentences that got the result of an equal one that was under way.",
+        load.cache_joined,
+    )
+    yield CounterMetricFamily(
+        "seq2seq_cache_misses",
+        "Sentences that the cache had to have decoded.",
+        load.cache_misses,
+    )
+    yield GaugeMetricFamily("seq2seq_cache_entries", "Sentences in the cache.", load.cache_entries)
+    yield GaugeMetricFamily(
+        "seq2seq_cache_bytes", "Estimated memory of the cache.", load.cache_bytes
+    )
 
 
 class _WithoutCreationTimes(Collector):

@@ -109,6 +109,17 @@ class SchedulingSettings(_Group):
     )
 
 
+class CacheSettings(_Group):
+    """Sentences that were translated lately."""
+
+    max_mb: int = Field(
+        default=32,
+        ge=0,
+        description="Memory for translated sentences, which are not decoded again (MiB); 0 keeps "
+        "and shares none.",
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -153,6 +164,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     scheduling: SchedulingSettings = SchedulingSettings()
+    cache: CacheSettings = CacheSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from service.domain import (
     Hypothesis,
     Priority,
     Segment,
+    Selection,
     SentenceTranslation,
     TextTranslation,
     TranslationRequest,
@@ -21,20 +22,14 @@ from service.domain import (
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.scheduling.admission import Admission
-from service.scheduling.job import Job
+from service.scheduling.job import Decoder, Job
 from service.text.languages import Languages
+from service.text.minimum_bayes_risk import by_expected_utility
 
 THREAD_FROM_CHARACTERS = 1_000
 """Less text than this takes a millisecond, and hostile text some more: not worth a thread."""
 
 R = TypeVar("R")
-
-
-class Decoder(Protocol):
-    """What decodes, such as the engine. It answers or fails every job."""
-
-    def submit(self, jobs: Sequence[Job]) -> None:
-        """Take the jobs. Does not wait."""
 
 
 class Text(Protocol):
@@ -114,6 +109,8 @@ class Translator:
     ) -> list[TextTranslation]:
         plan = await _run(characters, self._plan, request.texts, language)
         hypotheses = await self._decode(plan.source_ids, request)
+        if request.selection is Selection.MBR:
+            hypotheses = await asyncio.to_thread(self._select, hypotheses, request.options)
         self._record(plan.source_ids, hypotheses)
         return await _run(characters, self._compose, plan, hypotheses, request.options)
 
@@ -140,7 +137,8 @@ class Translator:
         if not source_ids:
             return []
         priority = request.priority or self._priority(len(source_ids))
-        jobs = [Job(ids, request.options, request.deadline, priority) for ids in source_ids]
+        options = _search_options(request)
+        jobs = [Job(ids, options, request.deadline, priority) for ids in source_ids]
         results = [asyncio.wrap_future(job.result) for job in jobs]
         try:
             self._decoder.submit(jobs)
@@ -152,6 +150,18 @@ class Translator:
     def _priority(self, sentences: int) -> Priority:
         many = sentences >= self._bulk_from_sentences
         return Priority.BULK if many else Priority.INTERACTIVE
+
+    def _select(
+        self, hypotheses: Sequence[tuple[Hypothesis, ...]], options: DecodingOptions
+    ) -> list[tuple[Hypothesis, ...]]:
+        """The hypotheses of each sentence, by expected utility instead of score."""
+        return [
+            tuple(found[place] for place in self._ranking(found)[: options.num_hypotheses])
+            for found in hypotheses
+        ]
+
+    def _ranking(self, hypotheses: Sequence[Hypothesis]) -> list[int]:
+        return by_expected_utility(self._text.decode([one.target_ids for one in hypotheses]))
 
     def _record(
         self, source_ids: Sequence[tuple[int, ...]], hypotheses: Sequence[tuple[Hypothesis, ...]]
@@ -198,6 +208,14 @@ async def _run(characters: int, function: Callable[..., R], *arguments: object) 
     if characters < THREAD_FROM_CHARACTERS:
         return function(*arguments)
     return await asyncio.to_thread(function, *arguments)
+
+
+def _search_options(request: TranslationRequest) -> DecodingOptions:
+    """Minimum Bayes risk compares all hypotheses of the beam, however many are returned."""
+    options = request.options
+    if request.selection is Selection.SCORE:
+        return options
+    return replace(options, num_hypotheses=max(options.num_hypotheses, options.beam_size))
 
 
 def _sentences_of(segments: Sequence[Segment]) -> int:

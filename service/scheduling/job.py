@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from service.domain import DecodingOptions, Hypothesis, Priority
 from service.errors import ServiceError
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Job:
     """One sentence; its future belongs to the request that waits for it.
 
@@ -20,7 +22,7 @@ class Job:
     source_ids: tuple[int, ...]
     options: DecodingOptions
     deadline: float
-    """Monotonic seconds."""
+    """Monotonic seconds. May be put off while it is under way."""
     priority: Priority = Priority.INTERACTIVE
     result: Future[tuple[Hypothesis, ...]] = field(default_factory=Future)
 
@@ -38,3 +40,10 @@ class Job:
         """Deliver the reason why there is no result."""
         with suppress(InvalidStateError):
             self.result.set_exception(error)
+
+
+class Decoder(Protocol):
+    """What decodes, such as the engine. It answers or fails every job."""
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take the jobs. Does not wait."""

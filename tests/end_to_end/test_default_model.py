@@ -16,7 +16,7 @@ from service.decoding.search import decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
 from service.runtime.seq2seq import OnnxSeq2Seq
-from service.settings import ModelSettings, Settings
+from service.settings import CacheSettings, ModelSettings, Settings
 from tests.conftest import DEFAULT_MODEL, golden, load
 from tests.end_to_end.conftest import FR_EN, live_server
 
@@ -31,7 +31,8 @@ def served() -> OnnxSeq2Seq:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    settings = Settings(model=ModelSettings(directory=DEFAULT_MODEL))
+    # Without a cache: a sentence that is asked for twice is to be translated twice.
+    settings = Settings(model=ModelSettings(directory=DEFAULT_MODEL), cache=CacheSettings(max_mb=0))
     with (
         live_server(settings, open_model_directory) as url,
         httpx.Client(base_url=url, timeout=60) as client,

@@ -19,6 +19,8 @@ from service.errors import (
 from service.metrics import Metrics
 from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
+from service.scheduling.cache import CachingDecoder
+from service.scheduling.job import Decoder
 from service.settings import SchedulingSettings
 from service.text.languages import Languages
 from service.translator import THREAD_FROM_CHARACTERS, Translator
@@ -47,7 +49,7 @@ def translator(engine: ReversingEngine, admission: Admission) -> Translator:
     return translator_with(engine, admission)
 
 
-def translator_with(engine: ReversingEngine, admission: Admission) -> Translator:
+def translator_with(engine: Decoder, admission: Admission) -> Translator:
     return Translator(
         text=Words(),
         languages=Languages([LanguagePair(source="fr", target="en")]),
@@ -195,6 +197,35 @@ async def test_a_closed_translator_finishes_what_it_has(
     engine.release()
     assert await translator.drained(5)
     assert [text.text for text in await work] == ["a"]
+
+
+async def test_two_clients_share_a_sentence_until_the_first_leaves(
+    engine: ReversingEngine, admission: Admission
+) -> None:
+    translator = translator_with(CachingDecoder(engine, 2**20), admission)
+    engine.hold()
+    first, second = (asyncio.ensure_future(translator.translate(asking("a b"))) for _ in range(2))
+    await until(lambda: admission.items == 2)
+    assert len(engine.jobs) == 1
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    engine.release()
+    assert [text.text for text in await second] == ["b a"]
+
+
+async def test_two_clients_share_a_sentence_beyond_the_deadline_of_the_first(
+    engine: ReversingEngine, admission: Admission
+) -> None:
+    translator = translator_with(CachingDecoder(engine, 2**20), admission)
+    engine.hold()
+    second = asyncio.ensure_future(translator.translate(asking("a b")))
+    await until(lambda: engine.waiting == 1)
+    with pytest.raises(DeadlineExceeded):
+        await translator.translate(asking("a b", seconds=0.01))
+    engine.release()
+    assert [text.text for text in await second] == ["b a"]
+    assert len(engine.jobs) == 1
 
 
 lines = st.lists(st.sampled_from(["a", "bc", " ", "\n", "\r\n", "😀", "1", "\x00", "\u2028"]))

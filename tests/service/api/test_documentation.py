@@ -36,7 +36,13 @@ async def test_the_page_loads_nothing_from_elsewhere(client: httpx.AsyncClient) 
 async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> None:
     content = (await operation(client))["requestBody"]["content"]
     examples = content["application/json"]["examples"]
-    assert set(examples) == {"one text", "many texts", "alternatives", "options"}
+    assert set(examples) == {
+        "one text",
+        "many texts",
+        "alternatives",
+        "options",
+        "minimum Bayes risk",
+    }
     for example in examples.values():
         reply = await client.post("/translate", json=example["value"])
         assert reply.status_code == 200, reply.text

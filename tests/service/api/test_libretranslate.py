@@ -159,6 +159,32 @@ async def test_options_reach_the_search(client: httpx.AsyncClient, engine: Rever
     assert (options.min_decoding_length, options.max_decoding_length) == (2, 7)
 
 
+async def test_minimum_bayes_risk_chooses_from_the_whole_beam(
+    client: httpx.AsyncClient, engine: ReversingEngine
+) -> None:
+    # The beam: d c b a · d d c b a · d d c c b a · d d c c b b a
+    found = await translate(client, q="a b c d", selection="mbr", return_scores=True)
+    assert engine.jobs[-1].options.num_hypotheses == 4
+    (sentence,) = found["sentences"]
+    assert [one["text"] for one in sentence["translations"]] == [found["translatedText"]]
+    assert sentence["translations"][0]["score"] < 0
+
+
+async def test_alternatives_by_minimum_bayes_risk_are_the_next_ones(
+    client: httpx.AsyncClient,
+) -> None:
+    asked = {"q": "a b c d", "beam_size": 4, "num_hypotheses": 4}
+    found = await translate(client, **asked, selection="mbr", alternatives=3)
+    by_score = await translate(client, **asked, alternatives=3)
+    assert found["translatedText"] != by_score["translatedText"]
+    assert {found["translatedText"], *found["alternatives"]} == {
+        by_score["translatedText"],
+        *by_score["alternatives"],
+    }
+    ranked = [one["text"] for one in found["sentences"][0]["translations"]]
+    assert ranked == [found["translatedText"], *found["alternatives"]]
+
+
 async def test_a_translation_without_its_end_says_so_unasked(client: httpx.AsyncClient) -> None:
     found = await translate(client, q=["a b c", "d"], max_decoding_length=2)
     assert found["finish_reason"] == ["length", "eos"]
@@ -194,6 +220,12 @@ async def test_a_translation_without_its_end_says_so_unasked(client: httpx.Async
             "min_decoding_length parameter must be <= 2",
         ),
         ({"q": "a", "return_scores": "perhaps"}, "return_scores parameter must be true or false"),
+        ({"q": "a", "selection": "best"}, "selection parameter must be score or mbr"),
+        ({"q": "a", "selection": True}, "selection parameter must be score or mbr"),
+        (
+            {"q": "a", "selection": "mbr", "beam_size": 1},
+            "beam_size parameter must be >= 2 when selection is mbr",
+        ),
         ({"q": ["a"] * 11}, "request (11) exceeds text limit (10)"),
         ({"q": ["a" * 1001]}, "request (1001) exceeds text limit (1000)"),
     ],

@@ -80,6 +80,19 @@ async def test_metrics(client: httpx.AsyncClient, engine: ReversingEngine) -> No
     assert found["seq2seq_waiting_characters",] == 0
 
 
+async def test_what_comes_from_the_cache_counts_as_translated(
+    client: httpx.AsyncClient, engine: ReversingEngine
+) -> None:
+    for _ in range(2):
+        await client.post("/translate", json=BODY | {"q": "a b\na b\nc"})
+    found = await samples(client)
+    assert found["seq2seq_sentences_total",] == 6
+    assert found["seq2seq_cache_misses_total",] == len(engine.jobs) == 2
+    assert found["seq2seq_cache_hits_total",] + found["seq2seq_cache_joined_total",] == 4
+    assert found["seq2seq_cache_entries",] == 2
+    assert 0 < found["seq2seq_cache_bytes",] < 10_000
+
+
 async def test_what_is_served_is_a_metric(client: httpx.AsyncClient) -> None:
     (info,) = (labels for name, *labels in await samples(client) if name == "seq2seq_model_info")
     assert sorted(info) == ["CPUExecutionProvider", "cpu", "fp32", "fp32", "reversing"]

@@ -77,6 +77,15 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "return_scores": True,
         }
     },
+    "minimum Bayes risk": {
+        "value": {
+            "q": "Où est la gare ?",
+            "source": "fr",
+            "target": "en",
+            "selection": "mbr",
+            "beam_size": 8,
+        }
+    },
 }
 
 REPLIES: dict[str, dict[str, Any]] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from service.domain import FinishReason
+from service.domain import FinishReason, Selection
 
 LENGTH_PENALTY_BOUND = 10
 
@@ -68,6 +68,13 @@ class TranslateBody(BaseModel):
         description="Most tokens of a translated sentence; one that reaches it has finish_reason "
         "`length`.",
     )
+    # A Literal, as the schema of an enumeration is a reference to where OpenAPI has none.
+    selection: Literal[Selection.SCORE, Selection.MBR] = Field(
+        default=Selection.SCORE,
+        description="Which hypothesis of a sentence is its translation. `score`: the one with the "
+        "greatest score. `mbr`: the one that is most like all hypotheses of the beam (minimum "
+        "Bayes risk with chrF), which should be wide; at least 2 hypotheses.",
+    )
     return_scores: bool = Field(
         default=False, description="Whether `sentences` holds the scores of the hypotheses."
     )
@@ -90,14 +97,16 @@ OWN_FIELDS = frozenset(
         "length_penalty",
         "min_decoding_length",
         "max_decoding_length",
+        "selection",
         "return_scores",
     }
 )
 REQUIRED = ("q", "source", "target")
-NUMBERS = frozenset({"alternatives"} | OWN_FIELDS - {"return_scores"})
+NUMBERS = frozenset({"alternatives"} | OWN_FIELDS - {"selection", "return_scores"})
 EXPECTED = {
     "q": "must be a string or an array of strings",
     "return_scores": "must be true or false",
+    "selection": f"must be {' or '.join(Selection)}",
     **dict.fromkeys(NUMBERS, "is not a number"),
 }
 """What is wrong with a value of the wrong type; the others must be strings."""

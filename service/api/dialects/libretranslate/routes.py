@@ -31,6 +31,7 @@ from service.api.dialects.libretranslate.fields import (
 from service.domain import (
     DecodingOptions,
     FinishReason,
+    Selection,
     SentenceTranslation,
     TextTranslation,
     TranslationRequest,
@@ -138,12 +139,18 @@ def translation_request(
     texts = body.texts
     _at_most(len(texts), settings.limits.max_items)
     _at_most(sum(map(len, texts)), settings.limits.max_characters)
+    options = _options(body, settings)
+    if body.selection is Selection.MBR and max(options.beam_size, options.num_hypotheses) < 2:
+        raise InvalidRequest(
+            "Invalid request: beam_size parameter must be >= 2 when selection is mbr"
+        )
     return TranslationRequest(
         texts=texts,
         source=body.source,
         target=body.target,
-        options=_options(body, settings),
+        options=options,
         deadline=deadline,
+        selection=body.selection,
     )
 
 
