@@ -1,7 +1,7 @@
 """The hypothesis with the best score, or the one of minimum Bayes risk? BLEU and chrF of both.
 
-Expected utility is chrF2 against all hypotheses of the beam, each weighing the same, or as much as
-the softmax of the scores, or of the scores times the lengths: the model's own probabilities.
+Expected utility is chrF2 against all hypotheses of the beam, weighing all the same, or as much as
+the model's probabilities, or as these would be if all were of the same length, as the service does.
 p: how likely a difference as large to the first row would be by chance (paired bootstrap).
 """
 
@@ -12,42 +12,35 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from benchmarks.models import Ours, batched, lines
 from model_export.evaluation import BATCH, Evaluation, TestSet, compare
 from service.domain import DecodingOptions, Hypothesis
 from service.package.directory import ModelDirectory
-from service.text.chrf import pairwise_chrf
+from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
 from service.text.pipeline import TextPipeline
 
 Nbest = tuple[Hypothesis, ...]
-Weigh = Callable[[Nbest], npt.NDArray[np.float64]]
+Weigh = Callable[[Nbest], list[float]]
+"""Logarithms of the weights."""
 
 
-def _uniform(found: Nbest) -> npt.NDArray[np.float64]:
-    return np.full(len(found), 1 / len(found))
+def _uniform(found: Nbest) -> list[float]:
+    return [0.0] * len(found)
 
 
-def _by_score(found: Nbest) -> npt.NDArray[np.float64]:
-    return _softmax([one.score for one in found])
-
-
-def _by_probability(found: Nbest) -> npt.NDArray[np.float64]:
+def _probabilities(found: Nbest) -> list[float]:
     # The end token counts; length_penalty is 1 here.
-    return _softmax([one.score * (len(one.target_ids) + 1) for one in found])
+    return [one.score * (len(one.target_ids) + 1) for one in found]
 
 
-def _softmax(values: Sequence[float]) -> npt.NDArray[np.float64]:
-    powers = np.exp(np.array(values) - max(values))
-    return np.asarray(powers / powers.sum())
+def _at_mean_length(found: Nbest) -> list[float]:
+    return log_probs_at_mean_length(found, length_penalty=1)
 
 
 WEIGHTS: dict[str, Weigh] = {
     "uniform": _uniform,
-    "scores": _by_score,
-    "probabilities": _by_probability,
+    "probabilities": _probabilities,
+    "probabilities at mean length": _at_mean_length,
 }
 
 
@@ -125,7 +118,7 @@ def _compare(sentences: Sentences, beams: Sequence[int]) -> None:
 
 
 def _mbr(weigh: Weigh) -> Callable[[Nbest, list[str]], int]:
-    return lambda nbest, texts: int(np.argmax(pairwise_chrf(texts) @ weigh(nbest)))
+    return lambda nbest, texts: by_expected_utility(texts, weigh(nbest))[0]
 
 
 def _row(first: Evaluation, one: Evaluation, seconds: float) -> None:

@@ -24,7 +24,7 @@ from service.metrics import Metrics
 from service.scheduling.admission import Admission
 from service.scheduling.job import Decoder, Job
 from service.text.languages import Languages
-from service.text.minimum_bayes_risk import by_expected_utility
+from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
 
 THREAD_FROM_CHARACTERS = 1_000
 """Less text than this takes a millisecond, and hostile text some more: not worth a thread."""
@@ -156,12 +156,14 @@ class Translator:
     ) -> list[tuple[Hypothesis, ...]]:
         """The hypotheses of each sentence, by expected utility instead of score."""
         return [
-            tuple(found[place] for place in self._ranking(found)[: options.num_hypotheses])
+            tuple(found[place] for place in self._ranking(found, options)[: options.num_hypotheses])
             for found in hypotheses
         ]
 
-    def _ranking(self, hypotheses: Sequence[Hypothesis]) -> list[int]:
-        return by_expected_utility(self._text.decode([one.target_ids for one in hypotheses]))
+    def _ranking(self, hypotheses: Sequence[Hypothesis], options: DecodingOptions) -> list[int]:
+        texts = self._text.decode([one.target_ids for one in hypotheses])
+        weights = log_probs_at_mean_length(hypotheses, options.length_penalty)
+        return by_expected_utility(texts, weights)
 
     def _record(
         self, source_ids: Sequence[tuple[int, ...]], hypotheses: Sequence[tuple[Hypothesis, ...]]

@@ -23,7 +23,11 @@ from tests.conftest import golden
 from tests.end_to_end.conftest import FR_EN, live_server
 
 SENTENCES = golden("tiny")["sentences"]
-OPTIONS: list[dict[str, float]] = [{"beam_size": 1}, {"beam_size": 4, "num_hypotheses": 3}, {"length_penalty": 0.3}]
+OPTIONS: list[dict[str, float]] = [
+    {"beam_size": 1},
+    {"beam_size": 4, "num_hypotheses": 3},
+    {"length_penalty": 0.3},
+]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from tests.conftest import golden
 from tests.end_to_end.conftest import FR_EN, live_server
 
 SENTENCES = golden("tiny")["sentences"]
-BEAM = {"beam_size": 6}
+BEAM = {"beam_size": 6, "length_penalty": 0}
+"""Without length_penalty, the weights are the exponentials of the scores."""
 
 
 @pytest.fixture
@@ -42,7 +44,11 @@ def sentences(client: httpx.Client, **options: Any) -> list[list[dict[str, Any]]
 
 def utility(text: str, hypotheses: list[dict[str, Any]]) -> float:
     metric = CHRF()
-    return sum(float(metric.sentence_score(text, [one["text"]]).score) for one in hypotheses)
+    return sum(
+        math.exp(one["score"] - hypotheses[0]["score"])
+        * float(metric.sentence_score(text, [one["text"]]).score)
+        for one in hypotheses
+    )
 
 
 def test_the_hypothesis_most_like_all_is_the_translation(client: httpx.Client) -> None:

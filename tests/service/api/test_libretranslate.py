@@ -159,11 +159,15 @@ async def test_options_reach_the_search(client: httpx.AsyncClient, engine: Rever
     assert (options.min_decoding_length, options.max_decoding_length) == (2, 7)
 
 
+MBR: dict[str, Any] = {"q": "a b c d", "selection": "mbr", "beam_size": 4, "length_penalty": -10}
+"""With this length_penalty all hypotheses weigh the same."""
+
+
 async def test_minimum_bayes_risk_chooses_from_the_whole_beam(
     client: httpx.AsyncClient, engine: ReversingEngine
 ) -> None:
     # The beam: d c b a · d d c b a · d d c c b a · d d c c b b a
-    found = await translate(client, q="a b c d", selection="mbr", return_scores=True)
+    found = await translate(client, **MBR, return_scores=True)
     assert engine.jobs[-1].options.num_hypotheses == 4
     (sentence,) = found["sentences"]
     assert [one["text"] for one in sentence["translations"]] == [found["translatedText"]]
@@ -173,9 +177,9 @@ async def test_minimum_bayes_risk_chooses_from_the_whole_beam(
 async def test_alternatives_by_minimum_bayes_risk_are_the_next_ones(
     client: httpx.AsyncClient,
 ) -> None:
-    asked = {"q": "a b c d", "beam_size": 4, "num_hypotheses": 4}
-    found = await translate(client, **asked, selection="mbr", alternatives=3)
-    by_score = await translate(client, **asked, alternatives=3)
+    asked = MBR | {"num_hypotheses": 4, "alternatives": 3}
+    found = await translate(client, **asked)
+    by_score = await translate(client, **asked | {"selection": "score"})
     assert found["translatedText"] != by_score["translatedText"]
     assert {found["translatedText"], *found["alternatives"]} == {
         by_score["translatedText"],

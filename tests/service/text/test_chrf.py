@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.chrf import CHRF
 
 from service.text.chrf import Scores, pairwise_chrf
-from service.text.minimum_bayes_risk import by_expected_utility
 
 METRIC = CHRF()
 few = st.lists(st.text("ab é\u3000😀", max_size=12) | st.text(max_size=20), min_size=1, max_size=6)
@@ -24,14 +23,6 @@ def by_sacrebleu(texts: list[str]) -> Scores:
 @given(few)
 def test_every_pair_has_sacrebleus_score(texts: list[str]) -> None:
     np.testing.assert_allclose(pairwise_chrf(texts), by_sacrebleu(texts), rtol=1e-12, atol=1e-15)
-
-
-@given(few)
-def test_the_order_is_that_of_the_expected_utility(texts: list[str]) -> None:
-    places = by_expected_utility(texts)
-    assert sorted(places) == list(range(len(texts)))
-    utilities = by_sacrebleu(texts).mean(axis=1)[places]
-    assert (np.diff(utilities) < 1e-12).all()
 
 
 @pytest.mark.parametrize(
@@ -51,16 +42,3 @@ def test_known_scores(hypothesis: str, reference: str, score: float) -> None:
 def test_there_may_be_nothing_to_compare() -> None:
     assert pairwise_chrf([]).shape == (0, 0)
     assert pairwise_chrf(["", " "]).tolist() == [[0, 0], [0, 0]]
-
-
-def test_the_odd_one_is_last_and_equal_ones_keep_their_order() -> None:
-    assert by_expected_utility(["Good night", "Hello there", "Hello there", "Hello you there"]) == [
-        1,
-        2,
-        3,
-        0,
-    ]
-
-
-def test_one_hypothesis_is_the_best() -> None:
-    assert by_expected_utility(["Hello"]) == [0]
