@@ -62,8 +62,8 @@ class OnnxDecoding:
         self._state: dict[str, onnxruntime.OrtValue] = {}
         self._slots = Slots() if "slots" in decoder.inputs else None
         self._heads = 0 if self._slots is None else decoder.inputs["slots"].shape[1]
-        self._layout: Layout | None = None  # of the rows of self._sentences
-        self._sentences: Ids = np.zeros(0, np.int64)
+        self._layout: Layout | None = None  # of the rows of these sentences:
+        self._laid_out = b""
         self._numbers = count()
         self._seats: dict[int, int] = {}
         self._some_left = False
@@ -111,7 +111,8 @@ class OnnxDecoding:
 
     def _lay_out(self, sentences: Ids) -> Layout:
         """Say where the rows are, unless they are where they were."""
-        if self._layout is not None and np.array_equal(sentences, self._sentences):
+        key = sentences.tobytes()
+        if self._layout is not None and key == self._laid_out:
             return self._layout
         seats = np.array([self._seats[number] for number in sentences.tolist()], np.int64)
         layout = Layout.of(seats, MIN_WIDTH)
@@ -119,7 +120,7 @@ class OnnxDecoding:
         places[layout.seats, layout.place] = layout.rows
         self.binding.feed("places", places)
         self.binding.feed("row_places", layout.seats * layout.width + layout.place)
-        self._sentences, self._layout = sentences, layout
+        self._laid_out, self._layout = key, layout
         return layout
 
     def _feed_rows(self, step: StepInput) -> None:

@@ -53,6 +53,7 @@ class Slots:
 
     def __init__(self) -> None:
         self._bias: Floats = np.zeros((0, 0), np.float32)  # (rows, slots), SEEN or UNSEEN
+        self._most = 0  # no sentence sees more slots than this
 
     @property
     def count(self) -> int:
@@ -88,11 +89,12 @@ class Slots:
         seen = np.maximum.reduceat(self._bias, layout.first, axis=0)  # (sentences, slots)
         # UNSEEN sorts before SEEN, and stable keeps the free slots in order.
         free = seen.argsort(axis=1, kind="stable")
-        if layout.width > self.count:
-            return None
+        if self._most + layout.width > self.count:
+            self._most = int((seen == SEEN).sum(axis=1).max(initial=0))
+            if self._most + layout.width > self.count:
+                return None
+        self._most += layout.width
         slots = free[layout.run, layout.place]
-        if (seen[layout.run, slots] == SEEN).any():
-            return None
         self._bias[layout.rows, slots] = SEEN
         return slots
 

@@ -107,18 +107,18 @@ class Engine:
 
     def _next(self) -> Lane | None:
         """The lane whose turn it is, once there is one with work; None when all is over."""
-        busy = [lane for lane in self._lanes if lane.jobs]
-        if not busy:
-            if not self._queue.wait():
-                return None
-            for lane in self._lanes:
-                lane.clock = 0.0
+        if not any(lane.jobs for lane in self._lanes) and not self._queue.wait():
+            return None
         # Time that a lane had no use for is not owed to it.
-        clock = min((lane.clock for lane in busy), default=0.0)
+        now = min((lane.clock for lane in self._lanes if lane.active), default=None)
         for lane in self._lanes:
-            if not lane.jobs and self._queue.has(lane.priority):
-                lane.clock = max(lane.clock, clock)
-                busy.append(lane)
+            active = bool(lane.jobs) or self._queue.has(lane.priority)
+            if now is None:
+                lane.clock = 0.0
+            elif active and not lane.active:
+                lane.clock = max(lane.clock, now)
+            lane.active = active
+        busy = [lane for lane in self._lanes if lane.active]
         return min(busy, key=lambda lane: lane.clock, default=None)
 
     def _take_in(self, lane: Lane) -> None:

@@ -30,6 +30,8 @@ class Lane:
         self._model = model
         self._target = target
         self._begin()
+        self.active = False
+        """Whether it had work when its engine last looked."""
         self.clock = 0.0
         """Seconds of engine time it had, divided by its share; the lane whose clock is behind is
         the next (weighted fair queueing; Demers, Keshav and Shenker 1989)."""

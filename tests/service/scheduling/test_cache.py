@@ -219,7 +219,13 @@ def test_no_option_makes_the_search_random() -> None:
 
 def test_nothing_else_of_a_job_changes_its_result() -> None:
     """Whoever adds a field to a job makes it part of the key, or adds it here."""
-    assert {part.name for part in fields(Job)} == {"source_ids", "options", "deadline", "priority", "result"}
+    assert {part.name for part in fields(Job)} == {
+        "source_ids",
+        "options",
+        "deadline",
+        "priority",
+        "result",
+    }
 
 
 def test_the_estimate_of_memory_is_close_and_not_too_low() -> None:

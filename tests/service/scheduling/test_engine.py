@@ -7,12 +7,12 @@ from concurrent.futures import wait
 import pytest
 
 from service.decoding.search import Target, decode
-from service.domain import DecodingOptions
+from service.domain import DecodingOptions, Priority
 from service.errors import DeadlineExceeded, ModelFailure, ShuttingDown
 from service.scheduling.engine import Engine
 from service.scheduling.job import Job
 from service.settings import SchedulingSettings
-from tests.table_model import TableModel
+from tests.table_model import TableDecoding, TableModel
 
 TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
 LIMITS = SchedulingSettings()
@@ -20,9 +20,19 @@ SECONDS = 20
 """Longest that anything here is waited for; all of it takes milliseconds."""
 
 
-def job(seed: int, *, beam_size: int = 2, deadline: float = 1000, longest: int = 30) -> Job:
-    options = DecodingOptions(beam_size=beam_size, max_decoding_length=longest)
-    return Job((seed, 1), options, time.monotonic() + deadline)
+def job(
+    seed: int,
+    *,
+    beam_size: int = 2,
+    deadline: float = 1000,
+    longest: int = 30,
+    shortest: int = 1,
+    priority: Priority = Priority.INTERACTIVE,
+) -> Job:
+    options = DecodingOptions(
+        beam_size=beam_size, max_decoding_length=longest, min_decoding_length=shortest
+    )
+    return Job((seed, 1), options, time.monotonic() + deadline, priority)
 
 
 class Gate:
@@ -60,6 +70,72 @@ def test_what_waits_is_translated_together() -> None:
         wait([one.result for one in rest], SECONDS)
         assert running.steps <= 1 + 30
         assert running.rows > 8
+
+
+def test_a_sentence_joins_those_that_are_being_decoded() -> None:
+    gate = Gate()
+    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+        early, late = (job(seed, longest=40, shortest=40) for seed in (1, 2))
+        running.submit([early])
+        assert gate.reached.wait(SECONDS)
+        running.submit([late])
+        gate.opened.set()
+        wait([early.result, late.result], SECONDS)
+        assert running.steps == 41
+
+
+def test_a_short_sentence_does_not_wait_for_the_long_ones_beside_it() -> None:
+    gate = Gate()
+    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+        long, short = job(1, longest=190, shortest=190), job(2, longest=3)
+        running.submit([long])
+        assert gate.reached.wait(SECONDS)
+        running.submit([short])
+        short.result.add_done_callback(lambda _: finished.append(long.result.done()))
+        finished: list[bool] = []
+        gate.opened.set()
+        wait([long.result, short.result], SECONDS)
+    assert finished == [False]
+
+
+@pytest.mark.parametrize("first", list(Priority))
+def test_neither_priority_waits_for_the_end_of_the_other(first: Priority) -> None:
+    (second,) = set(Priority) - {first}
+    gate = Gate()
+    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+        many = [job(seed, longest=190, shortest=190, priority=first) for seed in range(8)]
+        one = job(9, longest=3, priority=second)
+        running.submit(many)
+        assert gate.reached.wait(SECONDS)
+        running.submit([one])
+        finished: list[bool] = []
+        one.result.add_done_callback(lambda _: finished.append(many[0].result.done()))
+        gate.opened.set()
+        wait([one.result, *(job.result for job in many)], SECONDS)
+    assert finished == [False]
+
+
+def test_sentences_that_cannot_be_encoded_fail_alone() -> None:
+    class Picky(TableModel):
+        def begin(self) -> TableDecoding:
+            return PickyDecoding(self)
+
+    class PickyDecoding(TableDecoding):
+        def join(self, source_ids: list[tuple[int, ...]]) -> list[int]:
+            if (13, 1) in source_ids:
+                raise RuntimeError("no such token")
+            return super().join(source_ids)
+
+    gate = Gate()
+    with Engine.running(Picky(TARGET, gate), TARGET, LIMITS) as running:
+        good, bad = job(1, longest=20), job(13)
+        running.submit([good])
+        assert gate.reached.wait(SECONDS)
+        running.submit([bad])
+        gate.opened.set()
+        with pytest.raises(ModelFailure):
+            bad.result.result(SECONDS)
+        assert good.result.result(SECONDS)
 
 
 def test_a_batch_that_fails_fails_alone() -> None:
