@@ -7,6 +7,7 @@ import importlib
 
 PROGRAMS = {
     "parity": "same translations as CTranslate2 and transformers?",
+    "options": "same translations as CTranslate2 under every option?",
     "engine": "our engine against CTranslate2",
     "invariance": "same translations alone and in any company?",
     "quality": "BLEU and chrF of every variant, beside CTranslate2",

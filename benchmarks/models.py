@@ -49,10 +49,21 @@ class Ours:
         self, sources: Sequence[tuple[int, ...]], options: DecodingOptions, batch: int
     ) -> list[tuple[Hypothesis, ...]]:
         """Hypotheses of each sentence, translated in batches of this many, in this order."""
+        return self.translate_each(sources, [options] * len(sources), batch)
+
+    def translate_each(
+        self, sources: Sequence[tuple[int, ...]], options: Sequence[DecodingOptions], batch: int
+    ) -> list[tuple[Hypothesis, ...]]:
+        """The same with options for each sentence."""
         return [
             hypotheses
-            for some in batched(sources, batch)
-            for hypotheses in decode(self.model, some, [options] * len(some), self.model.target)
+            for some in batched(range(len(sources)), batch)
+            for hypotheses in decode(
+                self.model,
+                [sources[index] for index in some],
+                [options[index] for index in some],
+                self.model.target,
+            )
         ]
 
 
@@ -71,6 +82,10 @@ class Marian:
     def ids(self, tokens: Sequence[str]) -> tuple[int, ...]:
         unknown = self.vocabulary["<unk>"]
         return tuple(self.vocabulary.get(token, unknown) for token in tokens)
+
+    def names(self, ids: Sequence[int]) -> list[str]:
+        by_id = {number: token for token, number in self.vocabulary.items()}
+        return [by_id[number] for number in ids]
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -24,6 +25,15 @@ class Priority(StrEnum):
     """Somebody will look later: gets what the others leave, but always a share."""
 
 
+class Selection(StrEnum):
+    """Which of a sentence's hypotheses is the best."""
+
+    SCORE = "score"
+    """The one with the greatest score."""
+    MBR = "mbr"
+    """The one that is most like all the others: minimum Bayes risk."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingOptions:
     """How to search for a translation. Names, defaults and semantics are CTranslate2's.
@@ -34,26 +44,58 @@ class DecodingOptions:
 
     beam_size: int = 2
     """Hypotheses kept at each step; 1 is greedy search."""
+    patience: float = 1.0
+    """The search goes on until beam_size * patience hypotheses have finished (arXiv:2204.05424);
+    greedy search ignores it."""
     num_hypotheses: int = 1
-    """How many hypotheses to return, best first; at most beam_size."""
+    """How many hypotheses to return, best first; see most_hypotheses."""
     length_penalty: float = 1.0
     """A hypothesis' score is its log-probability / length ** length_penalty; length counts the
     end token."""
+    coverage_penalty: float = 0.0
+    """To the score is added this * the sum over the source tokens of log(min(1, all attention that
+    they got)) (arXiv:1609.08144, equation 14)."""
+    repetition_penalty: float = 1.0
+    """Logits of tokens that the hypothesis has are divided by this where positive, else multiplied
+    (arXiv:1909.05858)."""
+    no_repeat_ngram_size: int = 0
+    """No sequence of so many tokens occurs twice in a hypothesis; 0 allows all."""
+    suppress_sequences: tuple[tuple[int, ...], ...] = ()
+    """Sequences of tokens that are never generated."""
+    disable_unk: bool = False
+    """Never generate the unknown token."""
+    end_token: tuple[int, ...] = ()
+    """What ends a hypothesis, instead of the model's own end token."""
+    target_prefix: tuple[int, ...] = ()
+    """What every hypothesis begins with; its probability is no part of the score."""
+    prefix_bias_beta: float = 0.0
+    """Above 0 the prefix is no longer forced: as long as a hypothesis agrees with it, the
+    distribution is mixed with this weight of the prefix's next token (arXiv:1912.03393)."""
+    return_alternatives: bool = False
+    """Return hypotheses that begin with the num_hypotheses best tokens behind the prefix, each
+    continued on its own and in the order of those tokens' probabilities. The score is that token's
+    log-probability plus the score of what follows."""
+    min_alternative_expansion_prob: float = 0.0
+    """Least probability of such a token; the best one needs none."""
+    sampling_topk: int = 1
+    """Draw the next token from so many best ones; 0 draws from all, 1 takes the best."""
+    sampling_topp: float = 1.0
+    """Draw from the fewest best tokens whose probabilities add up to this."""
+    sampling_temperature: float = 1.0
+    """Log-probabilities are divided by this before a token is drawn; 0 takes the best."""
+    sampling_seed: int = 0
+    """The same seed draws the same tokens, whatever else is in the batch."""
     max_decoding_length: int = 256
     """Tokens after which a hypothesis is cut with FinishReason.LENGTH."""
+    max_decoding_length_ratio: float | None = None
+    """The same, as a multiple of the source's tokens, rounded up; see for_source()."""
     min_decoding_length: int = 1
     """Tokens before which the end token is not allowed."""
-
-    def __post_init__(self) -> None:
-        for name in ("beam_size", "num_hypotheses", "max_decoding_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if self.min_decoding_length < 0:
-            raise ValueError("min_decoding_length must be at least 0")
-        if self.num_hypotheses > self.beam_size:
-            raise ValueError("num_hypotheses must not be greater than beam_size")
-        if self.min_decoding_length > self.max_decoding_length:
-            raise ValueError("min_decoding_length must not be greater than max_decoding_length")
+    return_attention: bool = False
+    """Whether a hypothesis tells what each of its tokens attended to."""
+    scored_target: tuple[int, ...] | None = None
+    """Score this target, and the end token behind it, instead of searching; all other options are
+    ignored."""
 
     @property
     def reproducible(self) -> bool:
@@ -63,14 +105,91 @@ class DecodingOptions:
         """
         return True
 
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}")
+        for name, above in _ABOVE.items():
+            if getattr(self, name) <= above:
+                raise ValueError(f"{name} must be greater than {above}")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must not be greater than {most}")
+        self._check_contradictions()
 
-class Selection(StrEnum):
-    """Which of a sentence's hypotheses is the best."""
+    def _check_contradictions(self) -> None:
+        ratio = self.max_decoding_length_ratio
+        if self.num_hypotheses > self.most_hypotheses:
+            raise ValueError(f"num_hypotheses must not be greater than {self.most_hypotheses_name}")
+        if self.min_decoding_length > self.max_decoding_length:
+            raise ValueError("min_decoding_length must not be greater than max_decoding_length")
+        if ratio is not None and ratio <= 0:
+            raise ValueError("max_decoding_length_ratio must be greater than 0")
+        if not 0 <= self.prefix_bias_beta < 1:
+            raise ValueError("prefix_bias_beta must be at least 0 and less than 1")
+        if self.prefix_bias_beta > 0 and self.return_alternatives:
+            raise ValueError("prefix_bias_beta can't be combined with return_alternatives")
+        if self.samples and self.beam_size > 1 and 0 < self.sampling_topk < 2 * self.beam_size:
+            raise ValueError("sampling_topk must be 0 or at least 2 * beam_size")
 
-    SCORE = "score"
-    """The one with the greatest score."""
-    MBR = "mbr"
-    """The one that is most like all the others: minimum Bayes risk."""
+    @property
+    def samples(self) -> bool:
+        """Whether tokens are drawn at random."""
+        return self.sampling_topk != 1 and self.sampling_temperature != 0
+
+    @property
+    def enough_finished(self) -> int:
+        """How many finished hypotheses end a search."""
+        if self.beam_size == 1:
+            return 1
+        return math.floor(self.beam_size * self.patience + 0.5)
+
+    @property
+    def most_hypotheses(self) -> float:
+        """The greatest num_hypotheses that the other options allow."""
+        if self.return_alternatives or (self.beam_size == 1 and self.samples):
+            return math.inf
+        return self.enough_finished
+
+    @property
+    def most_hypotheses_name(self) -> str:
+        """The same in words."""
+        return "beam_size" if self.patience == 1 else "beam_size * patience"
+
+    @property
+    def rows(self) -> int:
+        """Most hypotheses that are alive at a step."""
+        if self.scored_target is not None:
+            return 1
+        if self.return_alternatives or (self.beam_size == 1 and self.samples):
+            return self.num_hypotheses * self.beam_size
+        return self.beam_size
+
+    def for_source(self, tokens: int) -> DecodingOptions:
+        """The same with max_decoding_length_ratio, for a source of so many tokens, worked out."""
+        if self.max_decoding_length_ratio is None:
+            return self
+        longest = max(math.ceil(tokens * self.max_decoding_length_ratio), self.min_decoding_length)
+        return replace(
+            self,
+            max_decoding_length=max(1, min(longest, self.max_decoding_length)),
+            max_decoding_length_ratio=None,
+        )
+
+
+_LEAST = {
+    "beam_size": 1,
+    "num_hypotheses": 1,
+    "max_decoding_length": 1,
+    "min_decoding_length": 0,
+    "no_repeat_ngram_size": 0,
+    "min_alternative_expansion_prob": 0,
+    "sampling_topk": 0,
+    "sampling_temperature": 0,
+    "sampling_seed": 0,
+}
+_ABOVE = {"patience": 0, "repetition_penalty": 0, "sampling_topp": 0}
+_MOST = {"min_alternative_expansion_prob": 1, "sampling_topp": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +224,10 @@ class Hypothesis:
     score: float
     """Sum of the tokens' log-probabilities, end token included, after length_penalty."""
     finish_reason: FinishReason
+    attention: tuple[tuple[float, ...], ...] = ()
+    """With return_attention, (target tokens, source tokens): what each token attended to."""
+    log_probs: tuple[float, ...] = ()
+    """With scored_target, the log-probability of each token and of the end behind them."""
 
 
 @dataclass(frozen=True, slots=True)

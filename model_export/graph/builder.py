@@ -7,13 +7,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
 
 CONTRIB = "com.microsoft"
 OPSET = 21
 """ai.onnx operator set of every graph; ONNX Runtime 1.31 has kernels for all operators used."""
 IR_VERSION = 10
 
+BOOL = TensorProto.BOOL
 FLOAT = TensorProto.FLOAT
 INT32 = TensorProto.INT32
 INT64 = TensorProto.INT64
@@ -24,8 +33,10 @@ Shape = Sequence[int | str]
 class GraphBuilder:
     """Collects nodes in the order in which they run. A value is named by a string."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, prefix: str = "") -> None:
+        """prefix: of the names of its values."""
         self._name = name
+        self._prefix = prefix
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
         self._named: dict[int, tuple[npt.NDArray[Any], str]] = {}
@@ -38,9 +49,19 @@ class GraphBuilder:
         self._inputs.append(helper.make_tensor_value_info(name, dtype, shape))
         return name
 
+    def optional_input(self, name: str, dtype: int, shape: Shape) -> str:
+        """Declare an input that is empty where it is not given: its named dimensions are 0 then."""
+        default = np.zeros(
+            [size if isinstance(size, int) else 0 for size in shape],
+            helper.tensor_dtype_to_np_dtype(dtype),
+        )
+        self._constants.append(numpy_helper.from_array(default, name))
+        return self.input(name, dtype, shape)
+
     def output(self, name: str, value: str, dtype: int, shape: Shape) -> str:
         """Declare that this value leaves the graph under this name, which it has from now on."""
-        if not self._rename(value, name):
+        name = self._prefix + name
+        if value != name and not self._rename(value, name):
             self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, dtype, shape))
         return name
@@ -76,13 +97,31 @@ class GraphBuilder:
         )
         return names
 
+    def branch(self, name: str) -> GraphBuilder:
+        """A graph for choose(). It may use every value that this one has so far."""
+        return GraphBuilder(name, f"{name}.")
+
+    def choose(self, condition: str, yes: GraphBuilder, no: GraphBuilder) -> None:
+        """Run one of two branches; their outputs, which have the same names, become values here.
+
+        condition: bool, one element.
+        """
+        names = [output.name.removeprefix(yes._prefix) for output in yes._outputs]
+        self._nodes.append(
+            helper.make_node(
+                "If", [condition], names, then_branch=yes._graph(), else_branch=no._graph()
+            )
+        )
+
     def model(self) -> ModelProto:
         """The finished model."""
-        graph = helper.make_graph(
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
+        return helper.make_model(self._graph(), opset_imports=opsets, ir_version=IR_VERSION)
+
+    def _graph(self) -> GraphProto:
+        return helper.make_graph(
             self._nodes, self._name, self._inputs, self._outputs, self._constants
         )
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
     def _rename(self, value: str, name: str) -> bool:
         """Give a value another name, unless it is an input, a constant or an output already."""
@@ -98,4 +137,4 @@ class GraphBuilder:
 
     def _fresh(self, op_type: str) -> str:
         self._count += 1
-        return f"{op_type}_{self._count}"
+        return f"{self._prefix}{op_type}_{self._count}"

@@ -5,8 +5,6 @@ inputs   last_ids       [rows] int64                    the token each row ended
          parents        [rows] int64                    the row of the state that it continues
          places         [sentences, width] int64        the row in each place of each sentence
          row_places     [rows] int64                    each row's place in the flattened places
-         biased         [biases, 2] int64               row and token of logits to change
-         biases         [biases] float                  what is added there; -inf forbids a token
          candidates     [1] int64                       how many continuations to return
          slots          [rows, heads, 3] int64          sentence, head and slot of the cache that
                                                         take each row's key and value
@@ -15,9 +13,27 @@ inputs   last_ids       [rows] int64                    the token each row ended
          cache.I.key    [sentences, heads, slots, d / heads]  for each layer I
          cache.I.value  the same
          memory.*       as the encoder gave them
+         extra          [1] bool                        whether some row needs one of the below
 outputs  log_probs      [rows, candidates]              best first
          ids            [rows, candidates] int64
          new_cache.*    cache.* with the new keys and values in their slots
+
+What only some rows need (see model_export.graph.extras); inputs that are not given are empty, and
+without extra none is looked at and these outputs are empty:
+
+inputs   biased              [biases, 2] int64   row and token of logits to change
+         biases              [biases] float      what is added there; -inf forbids a token
+         penalised           [n, 2] int64        row and token of logits to penalise, before biases
+         penalties           [n] float           positive logits are divided, others multiplied
+         asked               [n, 2] int64        row and token
+         full_rows           [n] int64
+         attended_rows       [n] int64
+         attended_sentences  [n] int64           the seat of each attended row's sentence
+outputs  asked_log_probs     [n]                 normalised log-probabilities of those tokens
+         full_log_probs      [n, vocabulary]     all those of these rows
+         attention_scores    [n, alignment heads, source]
+                                                 logits of the attention to each source token;
+                                                 anything behind the sentence's end
 
 A sentence's slots hold the keys and values of the tree of its hypotheses: a token that several
 hypotheses have in common is there once, and going on with other hypotheses moves nothing; only
@@ -31,7 +47,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from model_export.graph import layers
+from model_export.graph import extras, layers
 from model_export.graph.builder import FLOAT, INT32, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
 from model_export.spec import Attention, DecoderLayer, Transformer
@@ -49,8 +65,11 @@ def build_decoder(network: Transformer, precision: Precision) -> ModelProto:
     graph.input("unseen", FLOAT, ["sentences", 1, "width", "slots"])
     graph.input("memory.lengths", INT32, ["sentences"])
     for index, layer in enumerate(network.decoder):
-        x = _decoder_layer(graph, precision, layer, index, x)
-    _continuations(graph, precision, network, x)
+        x, query = _decoder_layer(graph, precision, layer, index, x)
+    logits = layers.product(graph, precision, x, network.projection)
+    attention = network.decoder[-1].cross_attention
+    key = f"memory.{len(network.decoder) - 1}.key"
+    extras.continuations(graph, logits, network.projection.bias.size, attention, query, key)
     return graph.model()
 
 
@@ -66,14 +85,15 @@ def _embed_last(graph: GraphBuilder, precision: Precision, network: Transformer)
 
 def _decoder_layer(
     graph: GraphBuilder, precision: Precision, layer: DecoderLayer, index: int, x: str
-) -> str:
-    # x: [rows, d]
+) -> tuple[str, str]:
+    """x: [rows, d]. Returns the layer's output and what it asks the source: both [rows, d]."""
     attended = _self_attention(graph, precision, layer.self_attention, index, x)
     x = layers.add_and_norm(graph, attended, x, layer.self_attention_norm)
-    attended = _cross_attention(graph, precision, layer.cross_attention, index, x)
+    query = layers.product(graph, precision, x, layer.cross_attention.query)
+    attended = _cross_attention(graph, precision, layer.cross_attention, index, query)
     x = layers.add_and_norm(graph, attended, x, layer.cross_attention_norm)
     transformed = layers.feed_forward(graph, precision, x, layer.feed_forward)
-    return layers.add_and_norm(graph, transformed, x, layer.feed_forward_norm)
+    return layers.add_and_norm(graph, transformed, x, layer.feed_forward_norm), query
 
 
 def _self_attention(
@@ -103,12 +123,11 @@ def _extend(graph: GraphBuilder, name: str, heads: int, width: int, new: str) ->
 
 
 def _cross_attention(
-    graph: GraphBuilder, precision: Precision, attention: Attention, index: int, x: str
+    graph: GraphBuilder, precision: Precision, attention: Attention, index: int, query: str
 ) -> str:
     heads, width = attention.heads, attention.key.bias.size
     shape: Shape = ["sentences", heads, "source", width // heads]
     memory = [graph.input(f"memory.{index}.{name}", FLOAT, shape) for name in ("key", "value")]
-    query = layers.product(graph, precision, x, attention.query)
     attended = _attend(graph, attention, query, *memory, "", "memory.lengths")
     return layers.product(graph, precision, attended, attention.output)
 
@@ -122,15 +141,3 @@ def _attend(graph: GraphBuilder, attention: Attention, query: str, *others: str)
     attended = layers.attend(graph, attention, placed, *others)
     flat = graph.op("Reshape", attended, graph.integers(-1, attention.value.bias.size))
     return graph.op("Gather", flat, "row_places", axis=0)
-
-
-def _continuations(graph: GraphBuilder, precision: Precision, network: Transformer, x: str) -> None:
-    biased = graph.input("biased", INT64, ["biases", 2])
-    biases = graph.input("biases", FLOAT, ["biases"])
-    candidates = graph.input("candidates", INT64, [1])
-    logits = layers.product(graph, precision, x, network.projection)
-    logits = graph.op("ScatterND", logits, biased, biases, reduction="add")
-    log_probs = graph.op("LogSoftmax", logits, axis=-1)
-    best, ids = graph.ops("TopK", log_probs, candidates, outputs=2, axis=-1)
-    graph.output("log_probs", best, FLOAT, ["rows", "candidates"])
-    graph.output("ids", ids, INT64, ["rows", "candidates"])

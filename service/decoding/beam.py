@@ -3,9 +3,9 @@
 At each step the best 2 * beam_size continuations of all hypotheses are looked at in order. The
 first beam_size of them go on, except those that end: they are set aside as finished, and the best
 of the second half that does not end goes on in their place, so that beam_size hypotheses are
-always alive. A sentence is done when beam_size hypotheses have finished; with length_penalty 0,
-when the best continuation has finished and num_hypotheses have; at max_decoding_length in any
-case. With beam_size 1 this is greedy search.
+always alive. A sentence is done when beam_size * patience hypotheses have finished; with neither
+length_penalty nor coverage_penalty, when the best continuation has finished and num_hypotheses
+have; at max_decoding_length in any case. With beam_size 1 this is greedy search.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.decoding.model import Ids, LogProbs
+from service.decoding.constraints import Constraints
+from service.decoding.demands import Demands
+from service.decoding.model import Ids, LogProbs, Target
 from service.domain import DecodingOptions, FinishReason, Hypothesis
 
 
@@ -32,10 +34,16 @@ class Continuation(NamedTuple):
 class Beam:
     """The hypotheses of one sentence. Place i is the i-th live hypothesis, best first."""
 
-    def __init__(self, options: DecodingOptions, end: int, max_length: int) -> None:
+    def __init__(
+        self, options: DecodingOptions, target: Target, context: tuple[int, ...] = ()
+    ) -> None:
+        """context: tokens before the first one of these hypotheses, for the constraints."""
         self._options = options
-        self._end = end
-        self._max_length = min(options.max_decoding_length, max_length)
+        self._ends = options.end_token or (target.end,)
+        self._max_length = min(options.max_decoding_length, target.max_length)
+        self._enough = options.enough_finished
+        self._constraints = Constraints(options, target.unknown)
+        self._context = context
         self._step = 0
         self.totals = [0.0]
         """Sum of the log-probabilities of each live hypothesis."""
@@ -71,14 +79,19 @@ class Beam:
         # A greedy search ends with its first finished hypothesis, so it never needs a substitute.
         return 1 if self._options.beam_size == 1 else 2 * self._options.beam_size
 
-    @property
-    def may_end(self) -> bool:
-        """Whether min_decoding_length allows the end token now."""
-        return self._step >= self._options.min_decoding_length
-
     def last_tokens(self, start: int) -> list[int]:
         """The token that each live hypothesis ended with, start at the first step."""
         return [tokens[-1] if tokens else start for tokens in self._tokens]
+
+    def demand(self, demands: Demands, row: int) -> None:
+        """Say what the next step must heed. row: the first of the beam's rows."""
+        if self._step < self._options.min_decoding_length:
+            for end in self._ends:
+                for one in range(row, row + self.size):
+                    demands.forbid(one, end)
+        if self._constraints.any:
+            for one, tokens in enumerate(self._tokens, start=row):
+                self._constraints.demand(demands, one, self._context + tokens)
 
     def advance(self, best: Sequence[Continuation]) -> None:
         """Take a step.
@@ -88,10 +101,7 @@ class Beam:
         last_step = self._step + 1 == self._max_length
         going_on = self._select(best, last_step)
         self.done = last_step or not going_on or self._has_enough()
-        self._tokens = [(*self._tokens[c.parent], c.token) for c in going_on]
-        self.totals = [c.total for c in going_on]
-        self._parents = [c.parent for c in going_on]
-        self._step += 1
+        self._go_on(going_on)
 
     def result(self) -> tuple[Hypothesis, ...]:
         """The best num_hypotheses of those finished, best first."""
@@ -101,33 +111,38 @@ class Beam:
     def _select(self, best: Sequence[Continuation], last_step: bool) -> list[Continuation]:
         """Set finished hypotheses aside and say which continuations go on."""
         beam_size = self._options.beam_size
-        substitutes = (c for c in best[beam_size:] if c.token != self._end)
+        substitutes = (c for c in best[beam_size:] if c.token not in self._ends)
         going_on: list[Continuation] = []
         for rank, continuation in enumerate(best[:beam_size]):
-            if continuation.token != self._end and not last_step:
+            if continuation.token not in self._ends and not last_step:
                 going_on.append(continuation)
                 continue
-            self._finish(continuation)
+            ended = continuation.token in self._ends
+            reason = FinishReason.END if ended else FinishReason.LENGTH
+            self._finished.append(self._hypothesis(continuation, reason))
             self._best_finished |= rank == 0
             going_on += [c for c in [next(substitutes, None)] if c is not None]
         return going_on
 
-    def _finish(self, continuation: Continuation) -> None:
-        ended = continuation.token == self._end
+    def _go_on(self, going_on: Sequence[Continuation]) -> None:
+        self._tokens = [(*self._tokens[c.parent], c.token) for c in going_on]
+        self.totals = [c.total for c in going_on]
+        self._parents = [c.parent for c in going_on]
+        self._step += 1
+
+    def _hypothesis(self, continuation: Continuation, reason: FinishReason) -> Hypothesis:
         tokens = self._tokens[continuation.parent]
         length = len(tokens) + 1
-        self._finished.append(
-            Hypothesis(
-                target_ids=tokens if ended else (*tokens, continuation.token),
-                score=continuation.total / length**self._options.length_penalty,
-                finish_reason=FinishReason.END if ended else FinishReason.LENGTH,
-            )
+        return Hypothesis(
+            target_ids=tokens if reason is FinishReason.END else (*tokens, continuation.token),
+            score=continuation.total / length**self._options.length_penalty,
+            finish_reason=reason,
         )
 
     def _has_enough(self) -> bool:
-        if self._options.length_penalty == 0:
+        if self._options.length_penalty == 0 and self._options.coverage_penalty == 0:
             return self._best_finished and len(self._finished) >= self._options.num_hypotheses
-        return len(self._finished) >= self._options.beam_size
+        return len(self._finished) >= self._enough
 
 
 def best_continuations(

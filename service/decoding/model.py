@@ -13,6 +13,50 @@ LogProbs = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What the search has to know of a model's target side."""
+
+    start: int
+    """The decoder's first input."""
+    end: int
+    """The token that ends a hypothesis."""
+    vocabulary: int
+    """How many tokens there are."""
+    max_length: int
+    """Most steps that the decoder can take; a larger max_decoding_length means this one."""
+    unknown: int | None = None
+    """The token that stands for everything that is no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What some rows need of a step besides their best continuations; any part may be empty."""
+
+    penalised: Ids
+    """(penalised, 2) row and token of logits to penalise, before biases; each pair once."""
+    penalties: LogProbs
+    """(penalised,) positive logits are divided by this, others multiplied."""
+    asked: Ids
+    """(asked, 2) row and token."""
+    full_rows: Ids
+    """(full,)"""
+    attended_rows: Ids
+    """(attended,)"""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraResults:
+    """What the extras asked for, in their order."""
+
+    asked_log_probs: LogProbs
+    """(asked,) normalised log-probabilities."""
+    full_log_probs: LogProbs
+    """(full, vocabulary) all log-probabilities of these rows."""
+    attention: list[LogProbs]
+    """For each attended row (source tokens,): how much it attends to each; sums to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepInput:
     """One decoder step over all live rows. A row is one hypothesis in the making.
 
@@ -35,6 +79,7 @@ class StepInput:
     """(biases,) what is added there; -inf forbids the token."""
     candidates: int
     """How many continuations to return for each row."""
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +90,8 @@ class Candidates:
     """(rows, candidates)"""
     ids: Ids
     """(rows, candidates)"""
+    extras: ExtraResults | None = None
+    """There if the step had extras."""
 
 
 class Decoding(Protocol):

@@ -7,28 +7,17 @@ hypotheses of the first sentence, best first, then those of the second, and so o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 
 from service.decoding.beam import Beam, Continuation, best_continuations
-from service.decoding.model import Candidates, Decoding, Seq2SeqModel, StepInput
+from service.decoding.demands import Demands
+from service.decoding.model import Candidates, Decoding, Seq2SeqModel, StepInput, Target
+from service.decoding.sentence import OnItsOwn, Sentence, begin
 from service.domain import DecodingOptions, Hypothesis
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the search has to know of a model's target side."""
-
-    start: int
-    """The decoder's first input."""
-    end: int
-    """The token that ends a hypothesis."""
-    vocabulary: int
-    """How many tokens there are."""
-    max_length: int
-    """Most steps that the decoder can take; a larger max_decoding_length means this one."""
+__all__ = ["Search", "Target", "decode"]
 
 
 class Search:
@@ -38,7 +27,7 @@ class Search:
     def __init__(self, decoding: Decoding, target: Target) -> None:
         self._decoding = decoding
         self._target = target
-        self._beams: dict[int, Beam] = {}
+        self._beams: dict[int, Sentence] = {}
         self._starts: dict[int, int] = {}  # each sentence's first row in the step before
         self._next_start = 0  # where the next to join begins
 
@@ -58,7 +47,7 @@ class Search:
         """Let sentences join, each with its options; returns their numbers."""
         numbers = self._decoding.join(list(source_ids))
         for number, sentence in zip(numbers, options, strict=True):
-            self._beams[number] = Beam(sentence, self._target.end, self._target.max_length)
+            self._beams[number] = begin(sentence, self._target)
             self._starts[number] = self._next_start
             self._next_start += 1
         return numbers
@@ -85,24 +74,19 @@ class Search:
         sizes = [beam.size for _, beam in beams]
         parents = [self._starts[number] + p for number, beam in beams for p in beam.parents]
         last_ids = [id_ for _, beam in beams for id_ in beam.last_tokens(self._target.start)]
-        banned = self._rows_that_may_not_end(starts)
+        demands = Demands(self._target.vocabulary)
+        for (_, beam), start in zip(beams, starts, strict=True):
+            beam.demand(demands, start)
         return StepInput(
             last_ids=np.array(last_ids, np.int64),
             positions=np.repeat(np.array([beam.step for _, beam in beams], np.int64), sizes),
             parents=np.array(parents, np.int64),
             sentences=np.repeat(np.array([number for number, _ in beams], np.int64), sizes),
-            biased=np.array([(row, self._target.end) for row in banned], np.int64).reshape(-1, 2),
-            biases=np.full(len(banned), -np.inf, np.float32),
+            biased=demands.biased,
+            biases=demands.biases,
             candidates=min(self._target.vocabulary, max(beam.candidates for _, beam in beams)),
+            extras=demands.extras,
         )
-
-    def _rows_that_may_not_end(self, starts: list[int]) -> list[int]:
-        return [
-            row
-            for (_, beam), start in zip(self._beams.items(), starts, strict=True)
-            if not beam.may_end
-            for row in range(start, start + beam.size)
-        ]
 
     def _first_rows(self) -> list[int]:
         sizes = [beam.size for beam in self._beams.values()]
@@ -124,12 +108,16 @@ class Search:
             )
             for (beam, _), continuations in zip(alike, best, strict=True):
                 beam.advance(continuations)
+        for sentence, start in zip(self._beams.values(), starts, strict=True):
+            if isinstance(sentence, OnItsOwn):
+                sentence.take(candidates, start)
 
     def _alike(self, starts: list[int]) -> dict[tuple[int, int], list[tuple[Beam, int]]]:
-        """Beams with their first rows, by live hypotheses and candidates, which are one array."""
+        """Plain beams and their first rows, by live hypotheses and candidates: one array each."""
         groups: dict[tuple[int, int], list[tuple[Beam, int]]] = {}
         for beam, start in zip(self._beams.values(), starts, strict=True):
-            groups.setdefault((beam.size, beam.candidates), []).append((beam, start))
+            if not isinstance(beam, OnItsOwn):
+                groups.setdefault((beam.size, beam.candidates), []).append((beam, start))
         return groups
 
 

@@ -9,7 +9,8 @@ from math import prod
 import numpy as np
 import onnxruntime
 
-from service.decoding.model import Candidates, Ids, StepInput
+from service.decoding.model import Candidates, ExtraResults, Ids, StepInput
+from service.runtime.extras import EXTRA_OUTPUTS, inputs_of, results_of, shapes_of
 from service.runtime.seats import SEATS, Tensors
 from service.runtime.session import TYPES, Array, Binding, Graph
 from service.runtime.slots import Layout, Slots
@@ -20,8 +21,6 @@ STEP_INPUTS = (
     "parents",
     "places",
     "row_places",
-    "biased",
-    "biases",
     "candidates",
 )
 STEP_OUTPUTS = ("log_probs", "ids")
@@ -100,6 +99,7 @@ class OnnxDecoding:
         self._shrink()
         layout = self._lay_out(step.sentences)
         self._feed_rows(step)
+        self._feed_extras(step, layout)
         self._feed_state()
         if self._slots is not None:
             self._feed_slots(self._slots, layout)
@@ -107,7 +107,11 @@ class OnnxDecoding:
             self.binding.fetch(name, (len(step.last_ids), step.candidates))
         found = self.binding.run()
         self._take_state()
-        return Candidates(log_probs=found["log_probs"].copy(), ids=found["ids"].copy())
+        return Candidates(
+            log_probs=found["log_probs"].copy(),
+            ids=found["ids"].copy(),
+            extras=self._take_extras(step),
+        )
 
     def _lay_out(self, sentences: Ids) -> Layout:
         """Say where the rows are, unless they are where they were."""
@@ -128,9 +132,28 @@ class OnnxDecoding:
         feed("last_ids", step.last_ids)
         feed("positions", step.positions)
         feed("parents", step.parents)
-        feed("biased", step.biased)
-        feed("biases", step.biases)
         feed("candidates", np.array([step.candidates], np.int64))
+
+    def _feed_extras(self, step: StepInput, layout: Layout) -> None:
+        extra = step.extras is not None or len(step.biased) > 0
+        self.binding.feed("extra", np.array([extra]))
+        if extra:
+            for name, array in inputs_of(step, layout.seats).items():
+                self.binding.feed(name, array)
+        if step.extras is not None:
+            dimensions = {name: self._decoder.outputs[name].shape for name in EXTRA_OUTPUTS}
+            shapes = shapes_of(step, dimensions, self._tensors.sizes["source"])
+            for name, shape in shapes.items():
+                self.binding.fetch(name, shape)
+
+    def _take_extras(self, step: StepInput) -> ExtraResults | None:
+        if step.extras is None:
+            return None
+        attended = step.sentences[step.extras.attended_rows].tolist()
+        results = results_of(self.binding.fetched, [self._lengths[number] for number in attended])
+        self.binding.forget_outputs()  # the next step may not have them
+        self._bind()
+        return results
 
     def _feed_slots(self, slots: Slots, layout: Layout) -> None:
         chosen = slots.write(layout)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.decoding.search import Target
+from service.decoding.model import Target
 from service.package.directory import ModelDirectory
 from service.package.manifest import Variant
 from service.runtime.batch import MIN_SOURCE, STEP_INPUTS, STEP_OUTPUTS, OnnxDecoding, names
+from service.runtime.extras import EXTRA_INPUTS, EXTRA_OUTPUTS
 from service.runtime.session import Array, Graph
 from service.settings import RuntimeSettings
 
@@ -47,13 +48,17 @@ class OnnxSeq2Seq:
         handed_on = [*names(encoder.outputs, "memory."), *names(encoder.outputs, "state.")]
         kept = [*names(decoder.inputs, "cache."), *names(decoder.inputs, "state.")]
         decoder.require(
-            [*STEP_INPUTS, *handed_on],
-            [*STEP_OUTPUTS, *(f"new_{name}" for name in kept)],
+            [*STEP_INPUTS, *EXTRA_INPUTS, *handed_on],
+            [*STEP_OUTPUTS, *EXTRA_OUTPUTS, *(f"new_{name}" for name in kept)],
             directory.file(variant.decoder),
         )
         tokens, limits = directory.manifest.tokens, directory.manifest.limits
         target = Target(
-            tokens.start, tokens.end, limits.target_vocabulary, limits.max_target_tokens
+            tokens.start,
+            tokens.end,
+            limits.target_vocabulary,
+            limits.max_target_tokens,
+            tokens.unknown,
         )
         return cls(encoder, decoder, tokens.padding, target)
 

@@ -44,6 +44,8 @@ class Graph:
                 f"{wanted} was asked for, but ONNX Runtime fell back to {self.provider}: no usable "
                 "GPU, driver or CUDA library was found."
             )
+        self.optional = {value.name for value in self.session.get_overridable_initializers()}
+        """Inputs that may be left out."""
         self.inputs = {value.name: value for value in self.session.get_inputs()}
         self.outputs = {value.name: value for value in self.session.get_outputs()}
 
@@ -53,7 +55,8 @@ class Graph:
         Raises:
             InvalidPackage: one is missing.
         """
-        missing = sorted({*inputs} - {*self.inputs}) + sorted({*outputs} - {*self.outputs})
+        known = {*self.inputs, *self.optional}
+        missing = sorted({*inputs} - known) + sorted({*outputs} - {*self.outputs})
         if missing:
             raise InvalidPackage(
                 f"{path} lacks the inputs or outputs {', '.join(missing)}. Convert the checkpoint "
@@ -93,7 +96,12 @@ class Binding:
             bound[...] = array
             return
         self._fed[name] = np.array(array, order="C")
-        self._binding.bind_cpu_input(name, self._fed[name])
+        if name in self._graph.optional:
+            # ONNX Runtime looks for the others only when it binds an array.
+            value = onnxruntime.OrtValue.ortvalue_from_numpy(self._fed[name])
+            self._binding.bind_ortvalue_input(name, value)
+        else:
+            self._binding.bind_cpu_input(name, self._fed[name])
 
     def fetch(self, name: str, shape: tuple[int, ...]) -> None:
         """Ask for an output of the next run on the host."""
@@ -109,6 +117,12 @@ class Binding:
         """Let an output of the next run stay on the device, in memory of its own; see left()."""
         self._binding.bind_output(name, self._graph.device, self._graph.device_id)
         self._note(name)
+
+    def forget_outputs(self) -> None:
+        """Ask for no output any more."""
+        self._binding.clear_binding_outputs()
+        self.fetched.clear()
+        self._bound_outputs.clear()
 
     def run(self) -> dict[str, Array]:
         """Run; returns fetched, to be used before the next run."""

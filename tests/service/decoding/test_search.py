@@ -181,6 +181,6 @@ def test_the_models_longest_target_bounds_max_decoding_length(tiny_fp32: OnnxSeq
         ({"min_decoding_length": 9, "max_decoding_length": 8}, "must not be greater"),
     ],
 )
-def test_options_out_of_bounds_are_refused(options: dict[str, int], message: str) -> None:
+def test_options_out_of_bounds_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DecodingOptions(**options)

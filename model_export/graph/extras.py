@@ -1,0 +1,116 @@
+"""The end of a step: the best continuations, and what only some rows need.
+
+Penalties and biases, chosen and whole distributions, and attention are computed in a branch that
+only runs when some row asks for one of them. So a plain step pays one operator for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from model_export.graph.builder import BOOL, FLOAT, INT64, GraphBuilder, Shape
+from model_export.spec import Attention
+
+ALIGNMENT_HEADS = 1
+"""The attention that is shown is that of these first heads of the last decoder layer. One is what
+CTranslate2 takes for models that were not trained with alignments."""
+
+
+def continuations(
+    graph: GraphBuilder, logits: str, vocabulary: int, attention: Attention, query: str, key: str
+) -> None:
+    """Declare the outputs that are made of the logits, [rows, vocabulary].
+
+    attention, query and key: of the last layer's attention to the source; as attention_scores().
+    """
+    graph.input("candidates", INT64, [1])
+    extra, plain = graph.branch("extra"), graph.branch("plain")
+    log_probs = _log_probs(extra, graph, logits)
+    _best(extra, log_probs)
+    _asked_and_full(extra, graph, log_probs, vocabulary)
+    _attention_scores(extra, graph, attention, query, key)
+    _best(plain, plain.op("LogSoftmax", logits, axis=-1))
+    _nothing(plain, vocabulary)
+    graph.choose(graph.input("extra", BOOL, [1]), extra, plain)
+    for name, dtype, shape in _outputs(vocabulary):
+        graph.output(name, name, dtype, shape)
+
+
+def _outputs(vocabulary: int) -> list[tuple[str, int, Shape]]:
+    return [
+        ("log_probs", FLOAT, ["rows", "candidates"]),
+        ("ids", INT64, ["rows", "candidates"]),
+        ("asked_log_probs", FLOAT, ["asked"]),
+        ("full_log_probs", FLOAT, ["full_rows", vocabulary]),
+        ("attention_scores", FLOAT, ["attended", ALIGNMENT_HEADS, "source"]),
+    ]
+
+
+def _best(graph: GraphBuilder, log_probs: str) -> None:
+    best, ids = graph.ops("TopK", log_probs, "candidates", outputs=2, axis=-1)
+    graph.output("log_probs", best, FLOAT, ["rows", "candidates"])
+    graph.output("ids", ids, INT64, ["rows", "candidates"])
+
+
+def _nothing(graph: GraphBuilder, vocabulary: int) -> None:
+    """Empty outputs in place of those that nobody asked for."""
+    for name, dtype, shape in _outputs(vocabulary)[2:]:
+        sizes = [size if isinstance(size, int) else 0 for size in shape]
+        empty = graph.constant(np.zeros(sizes, np.float32))
+        graph.output(name, empty, dtype, shape)
+
+
+def _log_probs(branch: GraphBuilder, graph: GraphBuilder, logits: str) -> str:
+    """Penalise logits, [rows, vocabulary], then add biases, then normalise.
+
+    A penalty divides a positive logit and multiplies a negative one (CTRL, arXiv:1909.05858).
+    """
+    biased = graph.optional_input("biased", INT64, ["biases", 2])
+    biases = graph.optional_input("biases", FLOAT, ["biases"])
+    penalised = graph.optional_input("penalised", INT64, ["penalised", 2])
+    penalties = graph.optional_input("penalties", FLOAT, ["penalised"])
+    before = branch.op("GatherND", logits, penalised)
+    after = branch.op(
+        "Where",
+        branch.op("Less", before, branch.constant(np.array(0, np.float32))),
+        branch.op("Mul", before, penalties),
+        branch.op("Div", before, penalties),
+    )
+    places = branch.op("Concat", biased, penalised, axis=0)
+    added = branch.op("Concat", biases, branch.op("Sub", after, before), axis=0)
+    changed = branch.op("ScatterND", logits, places, added, reduction="add")
+    return branch.op("LogSoftmax", changed, axis=-1)
+
+
+def _asked_and_full(
+    branch: GraphBuilder, graph: GraphBuilder, log_probs: str, vocabulary: int
+) -> None:
+    """Single log-probabilities, and all those of some rows; log_probs: [rows, vocabulary]."""
+    asked = graph.optional_input("asked", INT64, ["asked", 2])
+    full_rows = graph.optional_input("full_rows", INT64, ["full_rows"])
+    branch.output("asked_log_probs", branch.op("GatherND", log_probs, asked), FLOAT, ["asked"])
+    full = branch.op("Gather", log_probs, full_rows, axis=0)
+    branch.output("full_log_probs", full, FLOAT, ["full_rows", vocabulary])
+
+
+def _attention_scores(
+    branch: GraphBuilder, graph: GraphBuilder, attention: Attention, query: str, key: str
+) -> None:
+    """query @ keyᵀ / sqrt(d / h) of the alignment heads.
+
+    query: [rows, d]; key: [sentences, h, source, d / h]. Made of sums over d / h alone: whoever
+    takes the softmax leaves the padding out, and no result depends on how much there is of it.
+    """
+    rows = graph.optional_input("attended_rows", INT64, ["attended"])
+    sentences = graph.optional_input("attended_sentences", INT64, ["attended"])
+    width = attention.key.bias.size // attention.heads
+    first, last, axis = (branch.integers(value) for value in (0, ALIGNMENT_HEADS, 1))
+    query = branch.op("Gather", query, rows, axis=0)
+    query = branch.op("Slice", query, first, branch.integers(ALIGNMENT_HEADS * width), axis)
+    query = branch.op("Mul", query, branch.constant(np.array(1 / math.sqrt(width), np.float32)))
+    query = branch.op("Reshape", query, branch.integers(0, ALIGNMENT_HEADS, 1, width))
+    key = branch.op("Slice", branch.op("Gather", key, sentences, axis=0), first, last, axis)
+    scores = branch.op("ReduceSum", branch.op("Mul", key, query), branch.integers(-1), keepdims=0)
+    branch.output("attention_scores", scores, FLOAT, ["attended", ALIGNMENT_HEADS, "source"])
