@@ -210,10 +210,28 @@ def test_no_option_makes_the_search_random() -> None:
     """Whoever adds an option adds it here, or makes DecodingOptions.reproducible look at it."""
     assert {option.name for option in fields(DecodingOptions)} == {
         "beam_size",
+        "patience",
         "num_hypotheses",
         "length_penalty",
+        "coverage_penalty",
+        "repetition_penalty",
+        "no_repeat_ngram_size",
+        "suppress_sequences",
+        "disable_unk",
+        "end_token",
+        "target_prefix",
+        "prefix_bias_beta",
+        "return_alternatives",
+        "min_alternative_expansion_prob",
+        "sampling_topk",
+        "sampling_topp",
+        "sampling_temperature",
+        "sampling_seed",
         "max_decoding_length",
+        "max_decoding_length_ratio",
         "min_decoding_length",
+        "return_attention",
+        "scored_target",
     }
 
 
