@@ -62,7 +62,7 @@ CASES = [
     Case({"beam_size": 4, "prefix_bias_beta": 0.5}, prefixed=True),
     Case({"beam_size": 4, "prefix_bias_beta": 0.9}, prefixed=True),
     Case({"beam_size": 1, "num_hypotheses": 5, "return_alternatives": True}),
-    Case({"beam_size": 4, "num_hypotheses": 5, "return_alternatives": True}, prefixed=True),
+    Case({"beam_size": 4, "num_hypotheses": 5, "return_alternatives": True}),
     Case(
         {
             "beam_size": 4,

@@ -8,8 +8,14 @@ from itertools import count, groupby
 
 import numpy as np
 
-from service.decoding.model import Candidates, LogProbs, StepInput
-from service.decoding.search import Target
+from service.decoding.model import (
+    Candidates,
+    ExtraResults,
+    Extras,
+    LogProbs,
+    StepInput,
+    Target,
+)
 
 
 class TableModel:
@@ -23,6 +29,13 @@ class TableModel:
         """(vocabulary,)"""
         seed = [value + 1 for value in (*source_ids, 999, *prefix)]
         return np.random.default_rng(seed).normal(size=self.target.vocabulary).astype(np.float32)
+
+    def attention(self, source_ids: tuple[int, ...], prefix: tuple[int, ...]) -> LogProbs:
+        """(source tokens,)"""
+        seed = [value + 1 for value in (*source_ids, 998, *prefix)]
+        weights = np.random.default_rng(seed).random(size=len(source_ids)).astype(np.float32)
+        result: LogProbs = weights / weights.sum()
+        return result
 
     def begin(self) -> TableDecoding:
         return TableDecoding(self)
@@ -59,10 +72,25 @@ class TableDecoding:
                 for sentence, row in zip(step.sentences.tolist(), self._rows, strict=True)
             ]
         )
-        logits[tuple(step.biased.T)] += step.biases
+        if step.extras:
+            places = tuple(step.extras.penalised.T)
+            penalties = step.extras.penalties
+            logits[places] *= np.where(logits[places] < 0, penalties, 1 / penalties)
+        np.add.at(logits, tuple(step.biased.T), step.biases)
         log_probs = log_softmax(logits)
         ids = np.argsort(-log_probs, axis=-1, kind="stable")[:, : step.candidates]
-        return Candidates(np.take_along_axis(log_probs, ids, axis=-1), ids)
+        extras = self._extras(step, step.extras, log_probs) if step.extras else None
+        return Candidates(np.take_along_axis(log_probs, ids, axis=-1), ids, extras)
+
+    def _extras(self, step: StepInput, extras: Extras, log_probs: LogProbs) -> ExtraResults:
+        return ExtraResults(
+            asked_log_probs=log_probs[tuple(extras.asked.T)],
+            full_log_probs=log_probs[extras.full_rows],
+            attention=[
+                self._model.attention(self.sources[int(step.sentences[row])], self._rows[row])
+                for row in extras.attended_rows
+            ],
+        )
 
     def _continue(self, parent: int, last_id: int) -> tuple[int, ...]:
         prefix = self._rows[parent]
