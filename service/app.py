@@ -17,6 +17,7 @@ from service.api.dialect import Dialects
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
+from service.decoding.model import Target
 from service.domain import DecodingOptions
 from service.errors import InvalidPackage, ServiceError
 from service.metrics import Load, Metrics
@@ -28,6 +29,7 @@ from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.engine import Engine
 from service.scheduling.job import Decoder, Job
+from service.scorer import ScorableText, Scorer
 from service.settings import Settings
 from service.text.languages import Languages
 from service.text.pipeline import TextPipeline
@@ -43,6 +45,10 @@ FASTEST_FIRST = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
 """Precisions by device."""
 WARM_UP = "1, 2, 3."
 WARM_UP_SECONDS = 60.0
+
+
+class ModelText(Text, ScorableText, Protocol):
+    """All that is asked of a model's text."""
 
 
 class WatchedDecoder(Decoder, Protocol):
@@ -70,9 +76,10 @@ class RunningModel:
     """A model that is loaded, warm and decoding."""
 
     engine: WatchedDecoder
-    text: Text
+    text: ModelText
     languages: Languages
     description: ModelDescription
+    target: Target
 
 
 OpenModel = Callable[[Settings], AbstractContextManager[RunningModel]]
@@ -110,6 +117,7 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
                 device=settings.runtime.device,
                 provider=model.provider,
             ),
+            target=model.target,
         )
 
 
@@ -196,6 +204,13 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
             admission=admission,
             metrics=metrics,
             bulk_from_sentences=settings.scheduling.bulk_from_sentences,
+        ),
+        scorer=Scorer(
+            text=model.text,
+            languages=model.languages,
+            decoder=model.engine,
+            admission=admission,
+            target=model.target,
         ),
         languages=model.languages,
         model=model.description,

@@ -14,6 +14,8 @@ class FinishReason(StrEnum):
     """The model said that it is complete."""
     LENGTH = "length"
     """It reached max_decoding_length and may lack its end."""
+    REPETITION = "repetition"
+    """It only repeated itself, so that the sentence was decoded again without repetitions."""
 
 
 class Priority(StrEnum):
@@ -193,6 +195,21 @@ _MOST = {"min_alternative_expansion_prob": 1, "sampling_topp": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextualOptions:
+    """Options that are text until a tokenizer makes ids of them."""
+
+    target_prefixes: tuple[str, ...] = ()
+    """What the translation of each text's first sentence begins with; none at all, or one for each
+    text, which may be empty."""
+    suppress_sequences: tuple[str | tuple[str, ...], ...] = ()
+    """Texts, or the target's tokens as its vocabulary spells them."""
+    end_token: tuple[str, ...] = ()
+    """Tokens as the target's vocabulary spells them."""
+    replace_unknowns: bool = False
+    """Write the source token that it attended to most in place of an unknown token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TranslationRequest:
     """What a dialect asks of the translator."""
 
@@ -205,6 +222,22 @@ class TranslationRequest:
     priority: Priority | None = None
     """None: interactive, unless the request has many sentences."""
     selection: Selection = Selection.SCORE
+    textual: TextualOptions = TextualOptions()
+    retry_repetitions: bool = False
+    """Whether a sentence that only repeats itself is decoded again without repetitions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringRequest:
+    """What a dialect asks of the scorer."""
+
+    texts: tuple[str, ...]
+    translations: tuple[str, ...]
+    """One for each text."""
+    source: str
+    target: str
+    deadline: float
+    """As in TranslationRequest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +271,22 @@ class SentenceTranslation:
     translations: tuple[str, ...]
     scores: tuple[float, ...]
     finish_reasons: tuple[FinishReason, ...]
+    source_tokens: tuple[str, ...] = ()
+    """With return_attention; so are the next two."""
+    tokens: tuple[tuple[str, ...], ...] = ()
+    """Of each translation."""
+    attention: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    """Of each translation (its tokens, source tokens)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScore:
+    """How probable a given translation is."""
+
+    tokens: tuple[str, ...]
+    """The end token is the last one."""
+    log_probs: tuple[float, ...]
+    """Of each token, given those before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,11 @@ class DecodingSettings(_Group):
     max_decoding_length: Positive = Field(
         default=256, description="Default and largest max_decoding_length."
     )
+    retry_repetitions: bool = Field(
+        default=True,
+        description="Default retry_repetitions: whether a sentence whose translation only repeats "
+        "itself is translated once more without repetitions.",
+    )
 
     def options(self) -> DecodingOptions:
         """The default options."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Protocol, TypeVar
 
+from service.decoding.repetition import as_second_try, repeats_itself, without_repetitions
 from service.domain import (
     DecodingOptions,
     Hypothesis,
@@ -22,7 +24,9 @@ from service.domain import (
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.scheduling.admission import Admission
+from service.scheduling.answers import answers
 from service.scheduling.job import Decoder, Job
+from service.sentence_options import TargetText, of_sentences, with_ids
 from service.text.languages import Languages
 from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
 
@@ -32,7 +36,7 @@ THREAD_FROM_CHARACTERS = 1_000
 R = TypeVar("R")
 
 
-class Text(Protocol):
+class Text(TargetText, Protocol):
     """Strings ↔ ids. Safe for any number of threads."""
 
     def segments(self, text: str, language: str) -> list[Segment]:
@@ -46,6 +50,17 @@ class Text(Protocol):
 
     def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of each sequence."""
+
+    def decode_copying(
+        self, target_ids: Sequence[int], sentence: str, attention: Sequence[Sequence[float]]
+    ) -> str:
+        """Text in which the source token that it attended to most stands for an unknown one."""
+
+    def source_tokens(self, sentence: str) -> list[str]:
+        """The tokens of encode()'s ids."""
+
+    def target_tokens(self, target_ids: Sequence[int]) -> list[str]:
+        """Tokens as the target's vocabulary spells them."""
 
 
 class Translator:
@@ -107,45 +122,53 @@ class Translator:
     async def _translate(
         self, request: TranslationRequest, language: str, characters: int
     ) -> list[TextTranslation]:
-        plan = await _run(characters, self._plan, request.texts, language)
-        hypotheses = await self._decode(plan.source_ids, request)
+        plan = await _run(characters, self._plan, request, language)
+        hypotheses = await self._decode(plan, request)
         if request.selection is Selection.MBR:
             hypotheses = await asyncio.to_thread(self._select, hypotheses, request.options)
         self._record(plan.source_ids, hypotheses)
-        return await _run(characters, self._compose, plan, hypotheses, request.options)
+        return await _run(characters, self._compose, plan, hypotheses, request)
 
-    def _plan(self, texts: Sequence[str], language: str) -> _Plan:
+    def _plan(self, request: TranslationRequest, language: str) -> _Plan:
         pieces = [
             [
                 piece
                 for segment in self._text.segments(text, language)
                 for piece in self._cut(segment)
             ]
-            for text in texts
+            for text in request.texts
         ]
+        ids = [[ids for segment, ids in text if segment.translatable] for text in pieces]
+        options = with_ids(request.options, request.textual, self._text)
+        prefixes = request.textual.target_prefixes
         return _Plan(
             texts=[[segment for segment, _ in text] for text in pieces],
-            source_ids=[ids for text in pieces for segment, ids in text if segment.translatable],
+            source_ids=list(chain.from_iterable(ids)),
+            options=list(of_sentences(options, prefixes, ids, self._text)),
         )
 
     def _cut(self, segment: Segment) -> list[tuple[Segment, tuple[int, ...]]]:
         return self._text.encode(segment.text) if segment.translatable else [(segment, ())]
 
     async def _decode(
-        self, source_ids: Sequence[tuple[int, ...]], request: TranslationRequest
+        self, plan: _Plan, request: TranslationRequest
     ) -> list[tuple[Hypothesis, ...]]:
-        if not source_ids:
-            return []
-        priority = request.priority or self._priority(len(source_ids))
-        options = _search_options(request)
-        jobs = [Job(ids, options, request.deadline, priority) for ids in source_ids]
-        results = [asyncio.wrap_future(job.result) for job in jobs]
-        try:
-            self._decoder.submit(jobs)
-            return await asyncio.gather(*results)
-        finally:
-            for job in jobs:  # no harm to those that are done
-                job.result.cancel()
+        priority = request.priority or self._priority(len(plan.source_ids))
+        jobs = [
+            Job(ids, _search_options(options, request.selection), request.deadline, priority)
+            for ids, options in zip(plan.source_ids, plan.options, strict=True)
+        ]
+        found = await answers(self._decoder, jobs)
+        if request.retry_repetitions:
+            again = {
+                index: replace(job, options=without_repetitions(job.options), result=Future())
+                for index, job in enumerate(jobs)
+                if repeats_itself(found[index][0].target_ids, job.source_ids)
+            }
+            second = await answers(self._decoder, list(again.values()))
+            for index, hypotheses in zip(again, second, strict=True):
+                found[index] = as_second_try(hypotheses)
+        return found
 
     def _priority(self, sentences: int) -> Priority:
         many = sentences >= self._bulk_from_sentences
@@ -163,6 +186,8 @@ class Translator:
     def _ranking(self, hypotheses: Sequence[Hypothesis], options: DecodingOptions) -> list[int]:
         texts = self._text.decode([one.target_ids for one in hypotheses])
         weights = log_probs_at_mean_length(hypotheses, options.length_penalty)
+        if options.samples:  # what is drawn often is there often
+            weights = [0.0] * len(hypotheses)
         return by_expected_utility(texts, weights)
 
     def _record(
@@ -175,27 +200,53 @@ class Translator:
             self._metrics.finished.labels(best.finish_reason.value).inc()
 
     def _compose(
-        self, plan: _Plan, hypotheses: Sequence[tuple[Hypothesis, ...]], options: DecodingOptions
+        self,
+        plan: _Plan,
+        hypotheses: Sequence[tuple[Hypothesis, ...]],
+        request: TranslationRequest,
     ) -> list[TextTranslation]:
-        translated = iter(self._sentences(plan, hypotheses))
+        translated = iter(self._sentences(plan, hypotheses, request))
         return [
-            _joined(segments, list(islice(translated, _sentences_of(segments))), options)
+            _joined(segments, list(islice(translated, _sentences_of(segments))), request.options)
             for segments in plan.texts
         ]
 
     def _sentences(
-        self, plan: _Plan, hypotheses: Sequence[tuple[Hypothesis, ...]]
+        self,
+        plan: _Plan,
+        hypotheses: Sequence[tuple[Hypothesis, ...]],
+        request: TranslationRequest,
     ) -> Iterator[SentenceTranslation]:
         sources = (
             segment.text for segment in chain.from_iterable(plan.texts) if segment.translatable
         )
         for source, found in zip(sources, hypotheses, strict=True):
-            yield SentenceTranslation(
+            sentence = SentenceTranslation(
                 source=source,
-                translations=tuple(self._text.decode([one.target_ids for one in found])),
+                translations=self._texts(source, found, request.textual.replace_unknowns),
                 scores=tuple(one.score for one in found),
                 finish_reasons=tuple(one.finish_reason for one in found),
             )
+            attended = request.options.return_attention
+            yield self._with_attention(sentence, found) if attended else sentence
+
+    def _texts(
+        self, source: str, found: Sequence[Hypothesis], replace_unknowns: bool
+    ) -> tuple[str, ...]:
+        if not replace_unknowns:
+            return tuple(self._text.decode([one.target_ids for one in found]))
+        copying = self._text.decode_copying
+        return tuple(copying(one.target_ids, source, one.attention) for one in found)
+
+    def _with_attention(
+        self, sentence: SentenceTranslation, found: Sequence[Hypothesis]
+    ) -> SentenceTranslation:
+        return replace(
+            sentence,
+            source_tokens=tuple(self._text.source_tokens(sentence.source)),
+            tokens=tuple(tuple(self._text.target_tokens(one.target_ids)) for one in found),
+            attention=tuple(one.attention for one in found),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +254,8 @@ class _Plan:
     texts: list[list[Segment]]
     source_ids: list[tuple[int, ...]]
     """Of every translatable segment, in order."""
+    options: list[DecodingOptions]
+    """The same."""
 
 
 async def _run(characters: int, function: Callable[..., R], *arguments: object) -> R:
@@ -212,12 +265,12 @@ async def _run(characters: int, function: Callable[..., R], *arguments: object) 
     return await asyncio.to_thread(function, *arguments)
 
 
-def _search_options(request: TranslationRequest) -> DecodingOptions:
+def _search_options(options: DecodingOptions, selection: Selection) -> DecodingOptions:
     """Minimum Bayes risk compares all hypotheses of the beam, however many are returned."""
-    options = request.options
-    if request.selection is Selection.SCORE:
+    if selection is Selection.SCORE or options.return_alternatives:
         return options
-    return replace(options, num_hypotheses=max(options.num_hypotheses, options.beam_size))
+    everything = int(min(options.beam_size, options.most_hypotheses))
+    return replace(options, num_hypotheses=max(options.num_hypotheses, everything))
 
 
 def _sentences_of(segments: Sequence[Segment]) -> int:

@@ -13,6 +13,7 @@ from service.errors import ClientClosedRequest
 
 if TYPE_CHECKING:
     from service.metrics import Metrics
+    from service.scorer import Scorer
     from service.settings import Settings
     from service.text.languages import Languages
     from service.translator import Translator
@@ -37,6 +38,7 @@ class Service:
 
     settings: Settings
     translator: Translator
+    scorer: Scorer
     languages: Languages
     model: ModelDescription
     metrics: Metrics

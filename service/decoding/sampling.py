@@ -47,7 +47,7 @@ class Sampler:
         """
         sums = (np.array(totals)[:, None] + log_probs.astype(np.float64)).reshape(-1)
         kept = np.argsort(-sums, kind="stable")[: self._topk or None]
-        logits = sums[kept] / self._temperature  # best first
+        logits = (sums[kept] - sums[kept[0]]) / self._temperature  # best first
         kept = kept[: _nucleus(logits, self._topp)]
         noisy = logits[: len(kept)] + self._random.gumbel(size=len(kept))
         drawn = kept[np.argsort(-noisy, kind="stable")[:count]]

@@ -36,7 +36,7 @@ def take_joiners(
     now: monotonic seconds.
     """
     present = list(batch)
-    rows = sum(job.options.beam_size for job in present)
+    rows = sum(job.options.rows for job in present)
     longest = max((len(job.source_ids) for job in present), default=0)
     joiners: list[Job] = []
     joining = 0
@@ -46,7 +46,7 @@ def take_joiners(
             waiting.popleft().fail(DeadlineExceeded(LATE))
             continue
         longest = max(longest, len(job.source_ids))
-        rows += job.options.beam_size
+        rows += job.options.rows
         joining += len(job.source_ids)
         sentences = len(present) + len(joiners) + 1
         fits = rows <= bounds.rows and longest * sentences <= bounds.padded_tokens

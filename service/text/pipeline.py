@@ -40,6 +40,54 @@ class TextPipeline:
             for segment in surrounded(piece)
         ]
 
+    def encode_whole(self, sentence: str) -> tuple[int, ...] | None:
+        """Source ids of a sentence as it is; None if the model can't take so many."""
+        return self._ids_if_short(sentence)
+
+    def target_ids(self, text: str) -> tuple[int, ...]:
+        """Target ids of a text, without the end token.
+
+        Raises:
+            ValueError: the text has characters that are in no token of the model.
+        """
+        ids = self._tokenizer.encode_target(text)
+        if self._tokenizer.unknown_target in ids:
+            raise ValueError("has characters that the model does not know")
+        return ids
+
+    def target_token(self, token: str) -> int:
+        """Id of a token as the target's vocabulary spells it.
+
+        Raises:
+            ValueError: there is none.
+        """
+        number = self._tokenizer.target_id(token)
+        if number is None:
+            raise ValueError("has a token that the model does not know")
+        return number
+
+    def target_tokens(self, target_ids: Sequence[int]) -> list[str]:
+        """Tokens as the target's vocabulary spells them."""
+        return self._tokenizer.target_tokens(target_ids)
+
+    def source_tokens(self, sentence: str) -> list[str]:
+        """The tokens of encode()'s ids, unknown ones as the sentence spells them."""
+        tokens, _ = self._tokenizer.source_tokens(sentence)
+        return tokens
+
+    def decode_copying(
+        self, target_ids: Sequence[int], sentence: str, attention: Sequence[Sequence[float]]
+    ) -> str:
+        """Text of a sequence in which the source token that it attended to most stands for an
+        unknown token. Special tokens are never copied.
+
+        attention: (target ids, source tokens).
+        """
+        tokens, special = self._tokenizer.source_tokens(sentence)
+        copied = [index for index, flag in enumerate(special) if not flag]
+        copies = [tokens[max(copied, key=row.__getitem__)] for row in attention]
+        return self._tokenizer.decode_copying(target_ids, copies)
+
     def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of each sequence."""
         return self._tokenizer.decode(target_ids)

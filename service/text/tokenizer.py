@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from service.text.charsmap import CharacterMap
 ORPHANS_FOLLOW = " pieces without an id follow"
 """A vocabulary entry that text never matches (it holds a space). The entries after it take part in
 the segmentation but are unknown to the model."""
+_NEVER_IN_TEXT = " "
+"""What the names of tokens that text never matches begin with."""
 
 
 class Tokenizer:
@@ -50,6 +53,31 @@ class Tokenizer:
         """Text of each sequence of target ids, special tokens left out."""
         return [self._target.decode(sequence) for sequence in ids]
 
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        """Target ids of text, without special tokens."""
+        return self._target.encode(text, special_tokens=False)
+
+    def target_id(self, token: str) -> int | None:
+        """Id of a token as the target's vocabulary spells it."""
+        return self._target.id_of(token)
+
+    def target_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Tokens as the target's vocabulary spells them."""
+        return [self._target.token_of(number) for number in ids]
+
+    def source_tokens(self, text: str) -> tuple[list[str], list[bool]]:
+        """Tokens of a text, unknown ones as the text spells them, and which ones are special."""
+        return self._source.tokens(text)
+
+    def decode_copying(self, ids: Sequence[int], copies: Sequence[str]) -> str:
+        """Text of target ids in which copies[i] stands for an unknown i-th token."""
+        return self._target.decode_copying(ids, copies)
+
+    @property
+    def unknown_target(self) -> int | None:
+        """The target id that stands for everything that is no token."""
+        return self._target.unknown
+
 
 class TokenizerFile:
     """One `tokenizers` file, in which a character map is applied as SentencePiece does."""
@@ -65,14 +93,45 @@ class TokenizerFile:
             raise InvalidPackage(f"{path.name} is not a tokenizer file: {error}") from error
         self._tokenizer.encode_special_tokens = True
         self._orphans_follow = self._tokenizer.token_to_id(ORPHANS_FOLLOW)
-        self._unknown = content["model"].get("unk_id")
+        self.unknown: int | None = content["model"].get("unk_id")
 
-    def encode(self, text: str) -> tuple[int, ...]:
+    def encode(self, text: str, *, special_tokens: bool = True) -> tuple[int, ...]:
         """Ids of text, special tokens added."""
-        ids = self._tokenizer.encode(self._map_characters(text)).ids
+        ids = self._encoding(text, special_tokens).ids
         if self._orphans_follow is None:
             return tuple(ids)
-        return tuple(self._unknown if number > self._orphans_follow else number for number in ids)
+        assert self.unknown is not None  # the exporter writes orphans only then
+        return tuple(self.unknown if number > self._orphans_follow else number for number in ids)
+
+    def tokens(self, text: str) -> tuple[list[str], list[bool]]:
+        """Tokens of text, special tokens added, and which ones are special."""
+        encoding = self._encoding(text, special_tokens=True)
+        special = [flag == 1 for flag in encoding.special_tokens_mask]
+        return [token.removeprefix(_NEVER_IN_TEXT) for token in encoding.tokens], special
+
+    def id_of(self, token: str) -> int | None:
+        """Id of a token, if it is one."""
+        for name in (token, _NEVER_IN_TEXT + token):
+            number = self._tokenizer.token_to_id(name)
+            if number is not None and (self._orphans_follow or math.inf) > number:
+                return int(number)
+        return None
+
+    def token_of(self, number: int) -> str:
+        """The token of an id; empty where there is none."""
+        return (self._tokenizer.id_to_token(number) or "").removeprefix(_NEVER_IN_TEXT)
+
+    def decode_copying(self, ids: Sequence[int], copies: Sequence[str]) -> str:
+        """As Tokenizer's."""
+        tokens = [
+            copy if number == self.unknown else self._tokenizer.id_to_token(number) or ""
+            for number, copy in zip(ids, copies, strict=True)
+        ]
+        return str(self._tokenizer.decoder.decode(tokens)) if self._tokenizer.decoder else ""
+
+    def _encoding(self, text: str, special_tokens: bool) -> tokenizers.Encoding:
+        mapped = self._map_characters(text)
+        return self._tokenizer.encode(mapped, add_special_tokens=special_tokens)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out."""

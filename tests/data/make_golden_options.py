@@ -108,7 +108,8 @@ def make(peer: Peer, sources: list[list[int]]) -> dict:
         "longest": LONGEST,
         "cases": [case(peer, sources, plain, options, values) for options in CASES],
         "scored": [
-            score(peer, source, found[1]["tokens"]) for source, found in zip(sources, plain)
+            score(peer, source, found[1]["tokens"])
+            for source, found in zip(sources, plain, strict=True)
         ],
     }
 

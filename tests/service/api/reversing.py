@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from service.api.dependencies import ModelDescription
 from service.app import OpenModel, RunningModel
+from service.decoding.model import Target
 from service.domain import FinishReason, Hypothesis, Segment
 from service.errors import ServiceError
 from service.package.manifest import LanguagePair
@@ -25,6 +26,8 @@ DESCRIPTION = ModelDescription(
 )
 LONGEST = 20
 """Words in a sentence before it is cut in pieces."""
+END = -2
+"""The id of the end token."""
 
 
 class ReversingEngine:
@@ -109,6 +112,38 @@ class Words:
         """Words joined by spaces."""
         return [" ".join(self._words[number] for number in ids) for ids in target_ids]
 
+    def encode_whole(self, sentence: str) -> tuple[int, ...] | None:
+        """Ids of at most LONGEST words."""
+        ids = tuple(self._id(word) for word in sentence.split(" "))
+        return ids if len(ids) <= LONGEST else None
+
+    def target_ids(self, text: str) -> tuple[int, ...]:
+        """Ids of the words; no word may hold a question mark."""
+        if "?" in text:
+            raise ValueError("has characters that the model does not know")
+        return tuple(self._id(word) for word in text.split(" "))
+
+    def target_token(self, token: str) -> int:
+        """The id of a word that was seen before."""
+        if token not in self._ids:
+            raise ValueError("has a token that the model does not know")
+        return self._ids[token]
+
+    def target_tokens(self, target_ids: Sequence[int]) -> list[str]:
+        """Words; the end is </s>."""
+        return ["</s>" if number == END else self._words[number] for number in target_ids]
+
+    def source_tokens(self, sentence: str) -> list[str]:
+        """Words."""
+        return sentence.split(" ")
+
+    def decode_copying(
+        self, target_ids: Sequence[int], sentence: str, attention: Sequence[Sequence[float]]
+    ) -> str:
+        """The words that were attended to most."""
+        words = sentence.split(" ")
+        return " ".join(words[max(range(len(row)), key=row.__getitem__)] for row in attention)
+
     def _id(self, word: str) -> int:
         if word not in self._ids:
             self._ids[word] = len(self._words)
@@ -128,6 +163,7 @@ def serving(engine: ReversingEngine) -> OpenModel:
                 [LanguagePair(source="fr", target="en"), LanguagePair(source="fr", target="de")]
             ),
             description=DESCRIPTION,
+            target=Target(start=-1, end=END, vocabulary=1000, max_length=50),
         )
 
     return open_model
@@ -138,11 +174,29 @@ def _hypotheses(job: Job) -> int:
 
 
 def _hypothesis(job: Job, rank: int) -> Hypothesis:
-    words = job.source_ids[::-1]
+    if job.options.scored_target is not None:
+        return _scored(job.options.scored_target)
+    words = job.options.target_prefix + job.source_ids[::-1]
     ids = tuple(word for place, word in enumerate(words) for _ in range(1 + (place < rank)))
     cut = ids[: job.options.max_decoding_length]
     return Hypothesis(
         target_ids=cut,
         score=0.0 - rank,
         finish_reason=FinishReason.END if cut == ids else FinishReason.LENGTH,
+        attention=_attention(job, len(cut)) if job.options.return_attention else (),
     )
+
+
+def _attention(job: Job, tokens: int) -> tuple[tuple[float, ...], ...]:
+    """Each token attends to the source's token in the opposite place."""
+    places = range(len(job.source_ids))
+    return tuple(
+        tuple(float(place == max(0, len(places) - 1 - token)) for place in places)
+        for token in range(tokens)
+    )
+
+
+def _scored(target_ids: tuple[int, ...]) -> Hypothesis:
+    """Every token has the log-probability -1."""
+    log_probs = (-1.0,) * (len(target_ids) + 1)
+    return Hypothesis(target_ids, sum(log_probs), FinishReason.END, log_probs=log_probs)

@@ -156,7 +156,11 @@ def test_alternatives_continue_the_best_tokens_behind_the_prefix(seed: int) -> N
 
 
 def test_an_improbable_alternative_is_left_out_but_never_the_best_one() -> None:
-    options = {"beam_size": 1, "num_hypotheses": 5, "return_alternatives": True}
+    options: dict[str, Any] = {
+        "beam_size": 1,
+        "num_hypotheses": 5,
+        "return_alternatives": True,
+    }
     every = one((3,), **options)
     logits = MODEL.logits((3,), ())
     logits[TARGET.end] = -np.inf
@@ -211,7 +215,7 @@ def test_coverage_is_part_of_the_score() -> None:
     assert found.score == pytest.approx(plain.score + 0.3 * penalty, abs=1e-5)
 
 
-CHOICES = {
+CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "patience": st.sampled_from([1.0, 2.0]),
     "length_penalty": st.sampled_from([0.0, 1.0]),
     "repetition_penalty": st.sampled_from([1.0, 1.5]),
@@ -234,7 +238,7 @@ CHOICES = {
 @st.composite
 def mixed_options(draw: st.DrawFn) -> DecodingOptions:
     names = draw(st.sets(st.sampled_from(sorted(CHOICES)), max_size=5))
-    given = {name: draw(CHOICES[name]) for name in sorted(names)}
+    given: dict[str, Any] = {name: draw(CHOICES[name]) for name in sorted(names)}
     given["beam_size"] = draw(st.sampled_from([1, 2, 4]))
     kind = draw(st.sampled_from(["one", "all", "alternatives", "score"]))
     if kind == "score":

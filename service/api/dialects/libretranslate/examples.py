@@ -5,31 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from service.api.body import FORM, JSON, MULTIPART
-from service.api.dialects.libretranslate.fields import LENGTH_PENALTY_BOUND, TranslateBody
+from service.api.dialects.libretranslate.fields import ScoreBody, TranslateBody
+from service.api.dialects.libretranslate.options import bounds
 from service.settings import Settings
 
 
 def request_documentation(settings: Settings) -> dict[str, Any]:
     """OpenAPI's `requestBody`, with the bounds and defaults of the settings."""
     schema = TranslateBody.model_json_schema()
-    bounds = {
-        "alternatives": (0, settings.limits.max_beam_size - 1, 0),
-        "beam_size": (1, settings.limits.max_beam_size, settings.decoding.beam_size),
-        "num_hypotheses": (1, settings.limits.max_beam_size, 1),
-        "length_penalty": (
-            -LENGTH_PENALTY_BOUND,
-            LENGTH_PENALTY_BOUND,
-            settings.decoding.length_penalty,
-        ),
-        "min_decoding_length": (0, settings.decoding.max_decoding_length, 1),
-        "max_decoding_length": (
-            1,
-            settings.decoding.max_decoding_length,
-            settings.decoding.max_decoding_length,
-        ),
-    }
-    for name, (least, most, default) in bounds.items():
-        schema["properties"][name] |= {"minimum": least, "maximum": most, "default": default}
+    for name, (least, most, default) in bounds(settings).items():
+        schema["properties"][name] |= {"minimum": least, "maximum": most}
+        if least <= default:
+            schema["properties"][name]["default"] = default
+    schema["properties"]["retry_repetitions"]["default"] = settings.decoding.retry_repetitions
     schema["properties"]["format"]["enum"] = ["text"]
     form_schema = schema | {
         "properties": schema["properties"]
@@ -49,6 +37,13 @@ def request_documentation(settings: Settings) -> dict[str, Any]:
     }
 
 
+def score_documentation() -> dict[str, Any]:
+    """The same for POST /score."""
+    schema = ScoreBody.model_json_schema()
+    return {"required": True, "content": {kind: {"schema": schema} for kind in KINDS}}
+
+
+KINDS = (JSON, FORM, MULTIPART)
 REQUESTS: dict[str, dict[str, Any]] = {
     "one text": {
         "value": {

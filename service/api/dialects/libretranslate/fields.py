@@ -1,14 +1,14 @@
-"""The fields of LibreTranslate's requests and replies, and ours."""
+"""The fields of LibreTranslate's requests, and ours."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from service.domain import FinishReason, Selection
-
-LENGTH_PENALTY_BOUND = 10
+from service.domain import Priority, Selection
+from service.errors import InvalidRequest
 
 
 def _refuse_boolean(value: object) -> object:
@@ -20,6 +20,7 @@ def _refuse_boolean(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_refuse_boolean)]
 Number = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
+Texts = str | list[str]
 
 
 class TranslateBody(BaseModel):
@@ -27,7 +28,7 @@ class TranslateBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    q: str | list[str] = Field(
+    q: Texts = Field(
         description="Text to translate, or a list of texts. Everything around the translated "
         "sentences, such as line breaks, stays as it is.",
         examples=["Bonjour tout le monde. Comment allez-vous ?"],
@@ -50,15 +51,79 @@ class TranslateBody(BaseModel):
     beam_size: Whole = Field(
         default=0, description="Hypotheses kept at each step; 1 is greedy search and fastest."
     )
+    patience: Number = Field(
+        default=1.0,
+        description="The search goes on until beam_size × patience hypotheses have finished.",
+    )
     num_hypotheses: Whole = Field(
         default=1,
         description="How many hypotheses of every sentence to return in `sentences`; at most "
-        "beam_size.",
+        "beam_size × patience, unless return_alternatives or greedy sampling asks for others.",
     )
     length_penalty: Number = Field(
         default=1.0,
         description="A hypothesis' score is its log-probability divided by its length to the power "
         "of this; greater values favour longer translations.",
+    )
+    coverage_penalty: Number = Field(
+        default=0.0,
+        description="Weight of a penalty for source tokens that got little attention.",
+    )
+    repetition_penalty: Number = Field(
+        default=1.0,
+        description="Above 1, tokens that the hypothesis already has become less probable.",
+    )
+    no_repeat_ngram_size: Whole = Field(
+        default=0, description="No sequence of so many tokens comes twice; 0 allows all."
+    )
+    disable_unk: bool = Field(default=False, description="Never generate the unknown token.")
+    suppress_sequences: str | list[str | list[str]] = Field(
+        default=[],
+        description="What is never generated: texts, or lists of tokens as the vocabulary spells "
+        "them (as `tokens` does in replies).",
+        examples=[[]],
+    )
+    end_token: Texts = Field(
+        default=[],
+        description="Tokens, as the vocabulary spells them, that end a hypothesis instead of the "
+        "model's own end token.",
+        examples=[[]],
+    )
+    target_prefix: Texts = Field(
+        default=[],
+        description="What the translation begins with: a text if q is one, else a list of as many "
+        "texts as q has. It is the beginning of the text's first sentence.",
+        examples=[""],
+    )
+    prefix_bias_beta: Number = Field(
+        default=0.0,
+        description="Above 0 target_prefix is not forced but made more probable with this weight.",
+    )
+    return_alternatives: bool = Field(
+        default=False,
+        description="Return hypotheses that begin with the num_hypotheses most probable tokens "
+        "(behind target_prefix), each continued by a search of its own.",
+    )
+    min_alternative_expansion_prob: Number = Field(
+        default=0.0, description="Least probability of such a token."
+    )
+    sampling_topk: Whole = Field(
+        default=1,
+        description="Draw each token at random from so many most probable ones; 0 draws from all, "
+        "1 does not draw. With beam_size above 1 at least 2 × beam_size.",
+    )
+    sampling_topp: Number = Field(
+        default=1.0,
+        description="Draw from the fewest most probable tokens that have this probability "
+        "together.",
+    )
+    sampling_temperature: Number = Field(
+        default=1.0, description="Above 1 draws are more random, below 1 less so; 0 does not draw."
+    )
+    sampling_seed: Whole = Field(
+        default=0,
+        description="The same seed gives a text the same draws, whatever else is in the request; "
+        "by default every request draws anew.",
     )
     min_decoding_length: Whole = Field(
         default=1, description="Fewest tokens of a translated sentence."
@@ -75,6 +140,29 @@ class TranslateBody(BaseModel):
         "greatest score. `mbr`: the one that is most like all hypotheses of the beam (minimum "
         "Bayes risk with chrF), which should be wide; at least 2 hypotheses.",
     )
+    priority: Literal[Priority.INTERACTIVE, Priority.BULK] | None = Field(
+        default=None,
+        description="`bulk` translations get what `interactive` ones leave, but always a share. By "
+        "default a request of many sentences is bulk.",
+    )
+    max_decoding_length_ratio: Number = Field(
+        default=0.0,
+        description="The same as a multiple of the source sentence's tokens; the lesser of the two "
+        "counts. By default there is no such limit.",
+    )
+    retry_repetitions: bool = Field(
+        default=True,
+        description="Whether a sentence whose translation only repeats itself is translated once "
+        "more with no_repeat_ngram_size 3; its finish_reason is `repetition`.",
+    )
+    replace_unknowns: bool = Field(
+        default=False,
+        description="Write the source token that it attended to most in place of an unknown token.",
+    )
+    return_attention: bool = Field(
+        default=False,
+        description="Whether `sentences` holds tokens and what they attended to.",
+    )
     return_scores: bool = Field(
         default=False, description="Whether `sentences` holds the scores of the hypotheses."
     )
@@ -90,70 +178,64 @@ class TranslateBody(BaseModel):
         return not OWN_FIELDS.isdisjoint(self.model_fields_set)
 
 
-OWN_FIELDS = frozenset(
-    {
-        "beam_size",
-        "num_hypotheses",
-        "length_penalty",
-        "min_decoding_length",
-        "max_decoding_length",
-        "selection",
-        "return_scores",
-    }
-)
+LIBRETRANSLATES = frozenset({"q", "source", "target", "format", "alternatives", "api_key"})
+OWN_FIELDS = frozenset(TranslateBody.model_fields) - LIBRETRANSLATES
 REQUIRED = ("q", "source", "target")
-NUMBERS = frozenset({"alternatives"} | OWN_FIELDS - {"selection", "return_scores"})
-EXPECTED = {
-    "q": "must be a string or an array of strings",
-    "return_scores": "must be true or false",
-    "selection": f"must be {' or '.join(Selection)}",
-    **dict.fromkeys(NUMBERS, "is not a number"),
+TEXTS = "must be a string or an array of strings"
+REPEATABLE = ("q", "suppress_sequences", "end_token", "target_prefix", "translation")
+"""What a form may repeat to send a list."""
+_TYPES: dict[object, str] = {
+    Whole: "is not a number",
+    Number: "is not a number",
+    bool: "must be true or false",
+    Texts: TEXTS,
 }
-"""What is wrong with a value of the wrong type; the others must be strings."""
+EXPECTED = {
+    name: _TYPES.get(annotation, "must be a string")
+    for name, annotation in get_type_hints(TranslateBody, include_extras=True).items()
+    if name in TranslateBody.model_fields
+} | {
+    "suppress_sequences": "must be an array of strings and arrays of strings",
+    "selection": f"must be {' or '.join(Selection)}",
+    "priority": f"must be {' or '.join(Priority)}",
+    "translation": TEXTS,
+}
+"""What is wrong with a value of the wrong type."""
 
 
-class Hypothesis(BaseModel):
-    """One translation of a sentence."""
+class ScoreBody(BaseModel):
+    """Parameters of POST /score. Other fields are ignored."""
 
-    text: str
-    score: float = Field(description="Only with return_scores.", default=0.0)
-    finish_reason: FinishReason
+    model_config = ConfigDict(extra="ignore")
 
-
-class Sentence(BaseModel):
-    """A sentence of a text and its hypotheses, best first."""
-
-    source: str
-    translations: list[Hypothesis]
-
-
-class TranslateReply(BaseModel):
-    """A string of q is answered by single values, a list of q by lists of them."""
-
-    translatedText: str | list[str] = Field(  # noqa: N815 (LibreTranslate's name)
-        examples=["Hello everyone. How are you?"]
+    q: Texts = Field(
+        description="Source text, or a list of texts. Each counts as one sentence.",
+        examples=["Le chat dort."],
     )
-    alternatives: list[str] | list[list[str]] = Field(
-        default=[], description="Only when alternatives were asked for."
+    translation: Texts = Field(
+        description="Its translation, or as many translations as q has texts.",
+        examples=["The cat sleeps."],
     )
-    finish_reason: FinishReason | list[FinishReason] = Field(
-        default=FinishReason.END,
-        description="`eos`: complete. `length`: some sentence reached max_decoding_length.",
-    )
-    sentences: list[Sentence] | list[list[Sentence]] = Field(
-        default=[], description="Every sentence with its hypotheses."
-    )
+    source: str = Field(description="Language of the text.", examples=["fr"])
+    target: str = Field(description="Language of the translation.", examples=["en"])
+    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
 
 
-class Language(BaseModel):
-    """A language that can be translated from, and into which ones."""
-
-    code: str
-    name: str
-    targets: list[str]
+Body = TypeVar("Body", TranslateBody, ScoreBody)
 
 
-class Health(BaseModel):
-    """The service answers."""
+def validated(kind: type[Body], parameters: Mapping[str, object], required: Sequence[str]) -> Body:
+    """The parameters as fields.
 
-    status: str = Field(examples=["ok"])
+    Raises:
+        InvalidRequest: one is missing or has the wrong type.
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    for name in required:
+        if given.get(name) in ("", []) or name not in given:
+            raise InvalidRequest(f"Invalid request: missing {name} parameter")
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        name = str(error.errors(include_input=False)[0]["loc"][0])
+        raise InvalidRequest(f"Invalid request: {name} parameter {EXPECTED[name]}") from None

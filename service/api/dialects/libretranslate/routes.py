@@ -8,35 +8,48 @@ lacks its end is never passed off as a whole one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import ValidationError
 
 from service.api.body import JSON, read_parameters
 from service.api.dependencies import ServiceDep, while_connected
 from service.api.dialect import Dialect
-from service.api.dialects.libretranslate.examples import REPLIES, request_documentation
+from service.api.dialects.libretranslate.examples import (
+    REPLIES,
+    request_documentation,
+    score_documentation,
+)
 from service.api.dialects.libretranslate.fields import (
-    EXPECTED,
-    LENGTH_PENALTY_BOUND,
+    REPEATABLE,
     REQUIRED,
+    TranslateBody,
+    validated,
+)
+from service.api.dialects.libretranslate.options import (
+    at_most,
+    characters,
+    decoding_options,
+    textual_options,
+)
+from service.api.dialects.libretranslate.replies import (
     Health,
     Language,
-    TranslateBody,
+    ScoreReply,
     TranslateReply,
 )
+from service.api.dialects.libretranslate.scoring import score
+from service.decoding.alignment import most_attended
 from service.domain import (
-    DecodingOptions,
     FinishReason,
     Selection,
     SentenceTranslation,
     TextTranslation,
     TranslationRequest,
 )
-from service.errors import InvalidRequest, RequestTooLarge
+from service.errors import InvalidRequest
 from service.settings import Settings
 
 DIALECT = Dialect(prefix="", error_body=lambda message: {"error": message})
@@ -60,6 +73,15 @@ def router(settings: Settings) -> APIRouter:
         openapi_extra={"requestBody": request_documentation(settings)},
     )
     routes.add_api_route(
+        "/score",
+        score,
+        methods=["POST"],
+        summary="Score given translations",
+        response_model=ScoreReply,
+        responses=DIALECT.documented(400, 413, 415, 500, 503, 504),
+        openapi_extra={"requestBody": score_documentation()},
+    )
+    routes.add_api_route(
         "/languages",
         languages,
         methods=["GET"],
@@ -76,6 +98,7 @@ def router(settings: Settings) -> APIRouter:
     )
     # Some clients end every path with a slash, and do not follow redirects of a POST.
     routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
     routes.add_api_route("/languages/", languages, methods=["GET"], include_in_schema=False)
     routes.add_api_route("/health/", health, methods=["GET"], include_in_schema=False)
     return routes
@@ -89,7 +112,7 @@ async def translate(request: Request, service: ServiceDep) -> Response:
     service.translator.require_room()
     deadline_seconds = service.settings.scheduling.deadline_seconds
     deadline = time.monotonic() + deadline_seconds
-    body = parse(await read_parameters(request, deadline_seconds, repeatable=("q",)))
+    body = parse(await read_parameters(request, deadline_seconds, REPEATABLE))
     asked = translation_request(body, service.settings, deadline)
     translations = await while_connected(request, service.translator.translate(asked))
     return _json(reply(body, translations))
@@ -113,16 +136,7 @@ def parse(parameters: Mapping[str, object]) -> TranslateBody:
     Raises:
         InvalidRequest: in LibreTranslate's words where it has some.
     """
-    given = {name: value for name, value in parameters.items() if value is not None}
-    for name in REQUIRED:
-        if given.get(name) in ("", []) or name not in given:
-            raise InvalidRequest(f"Invalid request: missing {name} parameter")
-    try:
-        return TranslateBody.model_validate(given)
-    except ValidationError as error:
-        name = str(error.errors(include_input=False)[0]["loc"][0])
-        expected = EXPECTED.get(name, "must be a string")
-        raise InvalidRequest(f"Invalid request: {name} parameter {expected}") from None
+    return validated(TranslateBody, parameters, REQUIRED)
 
 
 def translation_request(
@@ -137,20 +151,27 @@ def translation_request(
     if body.format not in ("", "text"):
         raise InvalidRequest(f"{body.format[:MAX_ECHO]} format is not supported")
     texts = body.texts
-    _at_most(len(texts), settings.limits.max_items)
-    _at_most(sum(map(len, texts)), settings.limits.max_characters)
-    options = _options(body, settings)
-    if body.selection is Selection.MBR and max(options.beam_size, options.num_hypotheses) < 2:
+    at_most(len(texts), settings.limits.max_items)
+    textual = textual_options(body)
+    at_most(sum(map(len, texts)) + characters(textual), settings.limits.max_characters)
+    options = decoding_options(body, settings)
+    if body.selection is Selection.MBR and options.rows < 2:
         raise InvalidRequest(
             "Invalid request: beam_size parameter must be >= 2 when selection is mbr"
         )
+    retry = settings.decoding.retry_repetitions
     return TranslationRequest(
         texts=texts,
         source=body.source,
         target=body.target,
         options=options,
         deadline=deadline,
+        priority=body.priority,
         selection=body.selection,
+        textual=textual,
+        retry_repetitions=body.retry_repetitions
+        if "retry_repetitions" in body.model_fields_set
+        else retry,
     )
 
 
@@ -171,43 +192,6 @@ def reply(body: TranslateBody, translations: list[TextTranslation]) -> dict[str,
     return dict(fields)
 
 
-def _options(body: TranslateBody, settings: Settings) -> DecodingOptions:
-    limits, defaults = settings.limits, settings.decoding
-    given = body.model_fields_set
-    alternatives = max(0, body.alternatives)
-    _within("alternatives", alternatives, 0, limits.max_beam_size - 1)
-    beam_size = body.beam_size if "beam_size" in given else defaults.beam_size
-    _within("beam_size", beam_size, 1, limits.max_beam_size)
-    beam_size = max(beam_size, alternatives + 1)
-    longest = (
-        body.max_decoding_length if "max_decoding_length" in given else defaults.max_decoding_length
-    )
-    _within("num_hypotheses", body.num_hypotheses, 1, beam_size)
-    _within("max_decoding_length", longest, 1, defaults.max_decoding_length)
-    _within("min_decoding_length", body.min_decoding_length, 0, longest)
-    penalty = body.length_penalty if "length_penalty" in given else defaults.length_penalty
-    _within("length_penalty", penalty, -LENGTH_PENALTY_BOUND, LENGTH_PENALTY_BOUND)
-    return DecodingOptions(
-        beam_size=beam_size,
-        num_hypotheses=max(body.num_hypotheses, alternatives + 1),
-        length_penalty=penalty,
-        max_decoding_length=longest,
-        min_decoding_length=body.min_decoding_length,
-    )
-
-
-def _within(name: str, value: float, least: float, most: float) -> None:
-    if value < least:
-        raise InvalidRequest(f"Invalid request: {name} parameter must be >= {least}")
-    if value > most:
-        raise InvalidRequest(f"Invalid request: {name} parameter must be <= {most}")
-
-
-def _at_most(size: int, limit: int) -> None:
-    if size > limit:
-        raise RequestTooLarge(f"Invalid request: request ({size}) exceeds text limit ({limit})")
-
-
 def _alternatives(found: TextTranslation, most: int) -> list[str]:
     different = dict.fromkeys(text for text in found.alternatives if text != found.text)
     return list(different)[:most]
@@ -219,16 +203,19 @@ def _worst(found: TextTranslation) -> FinishReason:
 
 
 def _sentence(sentence: SentenceTranslation, with_scores: bool) -> dict[str, Any]:
-    hypotheses: Iterable[tuple[str, float, FinishReason]] = zip(
-        sentence.translations, sentence.scores, sentence.finish_reasons, strict=True
-    )
-    return {
-        "source": sentence.source,
-        "translations": [
-            {"text": text, **({"score": score} if with_scores else {}), "finish_reason": reason}
-            for text, score, reason in hypotheses
-        ],
-    }
+    translations: list[dict[str, Any]] = []
+    for rank, text in enumerate(sentence.translations):
+        one: dict[str, Any] = {"text": text}
+        if with_scores:
+            one["score"] = sentence.scores[rank]
+        one["finish_reason"] = sentence.finish_reasons[rank]
+        if sentence.attention:
+            one["tokens"] = sentence.tokens[rank]
+            one["attention"] = sentence.attention[rank]
+            one["alignment"] = most_attended(sentence.attention[rank])
+        translations.append(one)
+    attended = {"source_tokens": sentence.source_tokens} if sentence.attention else {}
+    return {"source": sentence.source, **attended, "translations": translations}
 
 
 def _json(content: object) -> Response:

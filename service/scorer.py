@@ -1,0 +1,106 @@
+"""The use case: texts and given translations in, their probabilities out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from service.decoding.model import Target
+from service.domain import DecodingOptions, Hypothesis, ScoringRequest, TargetScore
+from service.errors import DeadlineExceeded, InvalidRequest
+from service.scheduling.admission import Admission
+from service.scheduling.answers import answers
+from service.scheduling.job import Decoder, Job
+from service.text.languages import Languages
+
+
+class ScorableText(Protocol):
+    """Strings ↔ ids; see service.text.pipeline."""
+
+    def encode_whole(self, sentence: str) -> tuple[int, ...] | None:
+        """Source ids of a sentence as it is; None if the model can't take so many."""
+
+    def target_ids(self, text: str) -> tuple[int, ...]:
+        """Target ids of a text, without the end token."""
+
+    def target_tokens(self, target_ids: Sequence[int]) -> list[str]:
+        """Tokens as the target's vocabulary spells them."""
+
+
+class Scorer:
+    """Scores requests on the event loop, in the same queue as translations."""
+
+    def __init__(
+        self,
+        *,
+        text: ScorableText,
+        languages: Languages,
+        decoder: Decoder,
+        admission: Admission,
+        target: Target,
+    ) -> None:
+        self._text = text
+        self._languages = languages
+        self._decoder = decoder
+        self._admission = admission
+        self._target = target
+
+    async def score(self, request: ScoringRequest) -> list[TargetScore]:
+        """The score of each translation, as one sentence, in order.
+
+        Raises:
+            UnsupportedLanguage: the model does not translate this pair.
+            InvalidRequest: a text or a translation is longer than the model can take, or has
+                characters that it does not know.
+            Overloaded, ShuttingDown: nothing was done.
+            DeadlineExceeded, ModelFailure: some score is missing.
+        """
+        pair = self._languages.resolve(request.source, request.target)
+        if pair.source == pair.target:
+            raise InvalidRequest("Invalid request: source and target are the same language")
+        characters = sum(map(len, (*request.texts, *request.translations)))
+        with self._admission.admit(len(request.texts), characters):
+            try:
+                async with asyncio.timeout(request.deadline - time.monotonic()):
+                    jobs = await asyncio.to_thread(self._jobs, request)
+                    found = await answers(self._decoder, jobs)
+            except TimeoutError:
+                raise DeadlineExceeded("The scoring did not end before its deadline.") from None
+        return [self._score(hypothesis) for (hypothesis,) in found]
+
+    def _jobs(self, request: ScoringRequest) -> list[Job]:
+        pairs = zip(request.texts, request.translations, strict=True)
+        return [
+            Job(
+                self._source_ids(text),
+                DecodingOptions(beam_size=1, scored_target=self._target_ids(translation)),
+                request.deadline,
+            )
+            for text, translation in pairs
+        ]
+
+    def _source_ids(self, text: str) -> tuple[int, ...]:
+        ids = self._text.encode_whole(text)
+        if ids is None:
+            raise InvalidRequest(
+                "Invalid request: q parameter has more tokens than the model takes at once"
+            )
+        return ids
+
+    def _target_ids(self, translation: str) -> tuple[int, ...]:
+        try:
+            ids = self._text.target_ids(translation)
+        except ValueError as error:
+            raise InvalidRequest(f"Invalid request: translation parameter {error}") from None
+        if len(ids) >= self._target.max_length:
+            raise InvalidRequest(
+                f"Invalid request: translation parameter has {len(ids)} tokens; less than "
+                f"{self._target.max_length} are possible"
+            )
+        return ids
+
+    def _score(self, hypothesis: Hypothesis) -> TargetScore:
+        tokens = self._text.target_tokens((*hypothesis.target_ids, self._target.end))
+        return TargetScore(tuple(tokens), hypothesis.log_probs)
