@@ -107,7 +107,9 @@ class TokenizerFile:
         """Tokens of text, special tokens added, and which ones are special."""
         encoding = self._encoding(text, special_tokens=True)
         special = [flag == 1 for flag in encoding.special_tokens_mask]
-        return [token.removeprefix(_NEVER_IN_TEXT) for token in encoding.tokens], special
+        # The file calls its special tokens by other names here.
+        named = zip(encoding.tokens, encoding.ids, special, strict=True)
+        return [self.token_of(number) if flag else token for token, number, flag in named], special
 
     def id_of(self, token: str) -> int | None:
         """Id of a token, if it is one."""

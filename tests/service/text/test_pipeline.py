@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,3 +55,52 @@ def test_it_decodes(small: SmallVocabularies) -> None:
     pipeline = TextPipeline(small.tokenizer, LIMIT)
 
     assert pipeline.decode([[small.ids["▁"], small.ids["a"], small.ids["."]], []]) == ["a.", ""]
+
+
+def test_a_target_text_has_no_end_token(small: SmallVocabularies) -> None:
+    pipeline = TextPipeline(small.tokenizer, LIMIT)
+
+    ids = pipeline.target_ids("a a.")
+    assert small.ids["</s>"] not in ids
+    assert pipeline.decode([ids]) == ["a a."]
+    assert pipeline.target_ids("") == ()
+    assert "".join(pipeline.target_tokens(ids)) == "▁a▁a."
+    with pytest.raises(ValueError, match="characters that the model does not know"):
+        pipeline.target_ids("a 中 a")
+
+
+def test_tokens_have_their_vocabularys_names(small: SmallVocabularies) -> None:
+    pipeline = TextPipeline(small.tokenizer, LIMIT)
+
+    for token in ("▁", "a", ".", "</s>"):
+        assert pipeline.target_token(token) == small.ids[token]
+        assert pipeline.target_tokens([small.ids[token]]) == [token]
+    for unknown in ("no such token", "", " "):
+        with pytest.raises(ValueError, match="a token that the model does not know"):
+            pipeline.target_token(unknown)
+
+
+@given(text=st.lists(st.sampled_from([*SHORT, "maison ", "chat, ", "中"])).map("".join))
+@settings(max_examples=100, deadline=None)
+def test_source_tokens_are_those_of_the_ids(small: SmallVocabularies, text: str) -> None:
+    pipeline = TextPipeline(small.tokenizer, max_source_tokens=10_000)
+    ids = pipeline.encode_whole(text)
+
+    tokens = pipeline.source_tokens(text)
+    assert ids is not None
+    assert len(tokens) == len(ids)
+    assert tokens[-1] == "</s>"
+
+
+def test_an_unknown_token_becomes_what_it_attended_to(small: SmallVocabularies) -> None:
+    pipeline = TextPipeline(small.tokenizer, LIMIT)
+    sentence = "a 中"
+    tokens = pipeline.source_tokens(sentence)
+    unknown, space = small.ids["<unk>"], small.ids["▁"]
+    attention = [[0.0] * len(tokens) for _ in range(3)]
+    attention[2][tokens.index("中")] = 0.4
+    attention[2][-1] = 0.6  # the end token, which is not copied
+
+    ids = [small.ids["a"], space, unknown]
+    assert pipeline.decode_copying(ids, sentence, attention) == "a 中"
+    assert pipeline.decode_copying([], sentence, []) == ""

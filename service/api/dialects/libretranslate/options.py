@@ -160,7 +160,8 @@ def _prefixes(body: TranslateBody) -> tuple[str, ...]:
         return ()
     if isinstance(body.target_prefix, str) and isinstance(body.q, str):
         return (body.target_prefix,)
-    if isinstance(body.target_prefix, list) and len(body.target_prefix) == len(body.texts):
+    lists = isinstance(body.target_prefix, list) and isinstance(body.q, list)
+    if lists and len(body.target_prefix) == len(body.q):
         return tuple(body.target_prefix)
     raise InvalidRequest(
         "Invalid request: target_prefix parameter must be a string if q is one, else an array of "
