@@ -103,9 +103,9 @@ class DecodingOptions:
     def reproducible(self) -> bool:
         """Whether a source always has the same result, which may then be kept and shared.
 
-        False where an option makes the search draw random numbers that no option fixes.
+        Draws with a seed are, but hardly anyone asks for the same ones again.
         """
-        return True
+        return not self.samples
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():

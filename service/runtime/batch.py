@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from service.decoding.model import Candidates, ExtraResults, Ids, StepInput
-from service.runtime.extras import EXTRA_OUTPUTS, inputs_of, results_of, shapes_of
+from service.runtime.extras import EXTRA_OUTPUTS, inputs_of, results_of
 from service.runtime.seats import SEATS, Tensors
 from service.runtime.session import TYPES, Array, Binding, Graph
 from service.runtime.slots import Layout, Slots
@@ -141,16 +141,15 @@ class OnnxDecoding:
             for name, array in inputs_of(step, layout.seats).items():
                 self.binding.feed(name, array)
         if step.extras is not None:
-            dimensions = {name: self._decoder.outputs[name].shape for name in EXTRA_OUTPUTS}
-            shapes = shapes_of(step, dimensions, self._tensors.sizes["source"])
-            for name, shape in shapes.items():
-                self.binding.fetch(name, shape)
+            for name in EXTRA_OUTPUTS:
+                self.binding.leave(name)
 
     def _take_extras(self, step: StepInput) -> ExtraResults | None:
         if step.extras is None:
             return None
         attended = step.sentences[step.extras.attended_rows].tolist()
-        results = results_of(self.binding.fetched, [self._lengths[number] for number in attended])
+        outputs = {name: value.numpy() for name, value in self.binding.left(EXTRA_OUTPUTS).items()}
+        results = results_of(outputs, [self._lengths[number] for number in attended])
         self.binding.forget_outputs()  # the next step may not have them
         self._bind()
         return results
@@ -225,8 +224,8 @@ class OnnxDecoding:
 
     def _take_state(self) -> None:
         if self._states:
-            left = self.binding.left()
-            self._state = {name: left[f"new_{name}"] for name in self._states}
+            left = self.binding.left([f"new_{name}" for name in self._states])
+            self._state = dict(zip(self._states, left.values(), strict=True))
 
 
 def names(values: Iterable[str], prefix: str) -> list[str]:

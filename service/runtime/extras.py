@@ -45,28 +45,11 @@ def inputs_of(step: StepInput, seats: Ids) -> dict[str, Array]:
     }
 
 
-def shapes_of(
-    step: StepInput, dimensions: Mapping[str, Sequence[int | str]], source: int
-) -> dict[str, tuple[int, ...]]:
-    """Shapes of the graph's further outputs. dimensions: as the graph declares them."""
-    assert step.extras is not None
-    sizes = {
-        "asked": len(step.extras.asked),
-        "full_rows": len(step.extras.full_rows),
-        "attended": len(step.extras.attended_rows),
-        "source": source,
-    }
-    return {
-        name: tuple(size if isinstance(size, int) else sizes[size] for size in dimensions[name])
-        for name in EXTRA_OUTPUTS
-    }
-
-
 def results_of(outputs: Mapping[str, Array], lengths: Sequence[int]) -> ExtraResults:
     """lengths: source tokens of each attended row's sentence."""
     return ExtraResults(
-        asked_log_probs=outputs["asked_log_probs"].copy(),
-        full_log_probs=outputs["full_log_probs"].copy(),
+        asked_log_probs=outputs["asked_log_probs"],
+        full_log_probs=outputs["full_log_probs"],
         attention=[
             _attention(scores[:, :length])
             for scores, length in zip(outputs["attention_scores"], lengths, strict=True)

@@ -129,9 +129,10 @@ class Binding:
         self._graph.session.run_with_iobinding(self._binding)
         return self.fetched
 
-    def left(self) -> dict[str, onnxruntime.OrtValue]:
-        """All outputs of the last run."""
-        return dict(zip(self._bound_outputs, self._binding.get_outputs(), strict=True))
+    def left(self, names: Sequence[str]) -> dict[str, onnxruntime.OrtValue]:
+        """These outputs of the last run."""
+        outputs = dict(zip(self._bound_outputs, self._binding.get_outputs(), strict=True))
+        return {name: outputs[name] for name in names}
 
     def _note(self, name: str) -> None:
         if name not in self._bound_outputs:

@@ -259,6 +259,13 @@ async def test_scoring_has_the_same_door(
 def test_the_documentation_names_every_option() -> None:
     numbers = bounds(Settings())
     assert set(numbers) <= OWN_FIELDS | {"alternatives"}
-    derived = {"target_prefix", "retry_repetitions", "replace_unknowns", "return_scores"}
+    derived = {
+        "selection",
+        "priority",
+        "target_prefix",
+        "retry_repetitions",
+        "replace_unknowns",
+        "return_scores",
+    }
     known = set(DecodingOptions.__dataclass_fields__) - {"scored_target"}
     assert known | derived == set(OWN_FIELDS)

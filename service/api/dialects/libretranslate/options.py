@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from service.api.dialects.libretranslate.fields import TranslateBody
@@ -79,7 +80,6 @@ def decoding_options(body: TranslateBody, settings: Settings) -> DecodingOptions
     beam_size, num_hypotheses = values["beam_size"], max(body.num_hypotheses, alternatives + 1)
     if alternatives and not body.return_alternatives and not _draws_each(body, beam_size):
         beam_size = max(beam_size, alternatives + 1)
-    seed = body.sampling_seed if "sampling_seed" in given else secrets.randbits(SEED_BITS)
     try:
         options = DecodingOptions(
             beam_size=beam_size,
@@ -87,9 +87,11 @@ def decoding_options(body: TranslateBody, settings: Settings) -> DecodingOptions
             length_penalty=values["length_penalty"],
             max_decoding_length=values["max_decoding_length"],
             max_decoding_length_ratio=values["max_decoding_length_ratio"] or None,
-            sampling_seed=seed,
+            sampling_seed=body.sampling_seed,
             **same,
         )
+        if options.samples and "sampling_seed" not in given:
+            options = replace(options, sampling_seed=secrets.randbits(SEED_BITS))
     except ValueError as error:
         raise InvalidRequest(f"Invalid request: {error}") from None
     if options.rows > settings.scheduling.max_batch_rows:
