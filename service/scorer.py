@@ -53,7 +53,7 @@ class Scorer:
         Raises:
             UnsupportedLanguage: the model does not translate this pair.
             InvalidRequest: a text or a translation is longer than the model can take, or has
-                characters that it does not know.
+                text that it has no token for.
             Overloaded, ShuttingDown: nothing was done.
             DeadlineExceeded, ModelFailure: some score is missing.
         """

@@ -48,11 +48,11 @@ class TextPipeline:
         """Target ids of a text, without the end token.
 
         Raises:
-            ValueError: the text has characters that are in no token of the model.
+            ValueError: the model has no token for some of the text.
         """
         ids = self._tokenizer.encode_target(text)
         if self._tokenizer.unknown_target in ids:
-            raise ValueError("has characters that the model does not know")
+            raise ValueError("has text that the model has no token for")
         return ids
 
     def target_token(self, token: str) -> int:

@@ -120,7 +120,7 @@ class Words:
     def target_ids(self, text: str) -> tuple[int, ...]:
         """Ids of the words; no word may hold a question mark."""
         if "?" in text:
-            raise ValueError("has characters that the model does not know")
+            raise ValueError("has text that the model has no token for")
         return tuple(self._id(word) for word in text.split(" "))
 
     def target_token(self, token: str) -> int:
