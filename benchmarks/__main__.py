@@ -14,6 +14,10 @@ PROGRAMS = {
     "selection": "best score or minimum Bayes risk?",
     "load": "concurrent clients against a running service",
     "footprint": "time to ready, memory and processor of an idle service",
+    "profile": "where the time of a decoder step goes, by operator",
+    "serve": "our service against one of FastAPI and CTranslate2 under load",
+    "scaling": "cost of a sentence by batch, length, beam, vocabulary and waiting requests",
+    "soak": "long random load with cancellations: answers, counters and memory",
 }
 
 

@@ -1,0 +1,96 @@
+"""Model directories to measure, made from the default model's checkpoint: with its own weights, or
+with random ones of any size, which compute nothing of use but take as long."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import random_transformer
+from benchmarks.random_transformer import Size
+from model_export import graph, package, sources
+from model_export.spec import Checkpoint
+from model_export.vocabulary import marian_tokenizer
+from service.package.manifest import FORMAT, Limits, Manifest, Provenance, Tokens
+
+DEFAULT = "default"
+OPUS_MT = "opus-mt"
+MODELS = (DEFAULT, OPUS_MT)
+
+
+def checkpoint_of(model: str, default: Path) -> Checkpoint:
+    """The checkpoint of one of MODELS. default: the default model's checkpoint."""
+    if model == DEFAULT:
+        return sources.load(default)
+    return random_checkpoint(default, random_transformer.OPUS_MT)
+
+
+def random_checkpoint(default: Path, size: Size) -> Checkpoint:
+    """The default model's text handling, and a random network behind it.
+
+    A vocabulary larger than the default model's is filled up with tokens that no text has.
+    """
+    loaded = sources.load(default)
+    tokenizer = marian_tokenizer(
+        default / "source.spm", {token: id_ for id_, token in enumerate(tokens(default, size))}
+    )
+    start = size.vocabulary - 1
+    return dataclasses.replace(
+        loaded,
+        network=random_transformer.make(size),
+        source_tokenizer=tokenizer,
+        target_tokenizer=tokenizer,
+        tokens=Tokens(start=start, end=0, unknown=1, padding=start),
+        limits=Limits(
+            max_source_tokens=size.longest, max_target_tokens=size.longest, target_vocabulary=start
+        ),
+    )
+
+
+def tokens(default: Path, size: Size | None = None) -> list[str]:
+    """The vocabulary by id: the default model's, or that of random_checkpoint()."""
+    vocabulary = json.loads((default / "vocab.json").read_text(encoding="utf-8"))
+    *pieces, padding = sorted(vocabulary, key=vocabulary.__getitem__)
+    if size is None:
+        return [*pieces, padding]
+    wanted = size.vocabulary - 1
+    fill = (f"▁<{number}>" for number in range(len(pieces), wanted))
+    return [*pieces[:wanted], *fill, padding]
+
+
+def write(checkpoint: Checkpoint, destination: Path, precisions: Sequence[str]) -> Path:
+    """Write a model directory without comparing it with anything; returns the destination."""
+    with package.staged(destination, replace=False) as staging:
+        content = {
+            "format": FORMAT,
+            "name": "measured",
+            "family": checkpoint.family,
+            "pairs": checkpoint.pairs,
+            "tokens": checkpoint.tokens,
+            "limits": checkpoint.limits,
+            "tokenizers": package.write_tokenizers(staging, checkpoint),
+            "variants": {name: _variant(staging, checkpoint, name) for name in precisions},
+            "provenance": Provenance(
+                source_kind=checkpoint.kind,
+                source_files=checkpoint.files,
+                exporter="benchmarks",
+                created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            ),
+        }
+        manifest = Manifest.model_validate({**content, "files": package.hashes(staging)})
+        package.write_manifest(staging, manifest)
+    return destination
+
+
+def _variant(staging: Path, checkpoint: Checkpoint, precision: str) -> dict[str, object]:
+    graphs = graph.build(checkpoint.network, precision)
+    encoder, decoder = package.write_graphs(staging, precision, graphs)
+    return {
+        "precision": precision,
+        "devices": graph.DEVICES[precision],
+        "encoder": encoder,
+        "decoder": decoder,
+    }
