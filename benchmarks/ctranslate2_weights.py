@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,15 @@ ACTIVATIONS = {
 }
 
 
-def write(network: Transformer, directory: Path, compute_type: str) -> None:
-    """Write the model. Token i is called str(i); the last one, which only starts, is left out.
+def write(
+    network: Transformer, directory: Path, compute_type: str, tokens: Sequence[str] = ()
+) -> None:
+    """Write the model.
 
-    compute_type: float32 or int8.
+    Args:
+        compute_type: float32 or int8.
+        tokens: what the tokens are called; str(i) if this is left out. The last one, which only
+            starts, is left out of the model.
     """
     first = network.encoder[0]
     spec = TransformerSpec.from_config(
@@ -33,11 +39,12 @@ def write(network: Transformer, directory: Path, compute_type: str) -> None:
     spec.decoder.start_from_zero_embedding = True
     _encoder(spec.encoder, network)
     _decoder(spec.decoder, network)
-    tokens = [str(token) for token in range(len(network.source_embedding.table) - 1)]
-    spec.register_source_vocabulary(tokens)
-    spec.register_target_vocabulary(tokens)
-    spec.config.eos_token = spec.config.decoder_start_token = tokens[0]
-    spec.config.unk_token = tokens[1]
+    count = len(network.source_embedding.table) - 1
+    called = list(tokens[:count]) or [str(token) for token in range(count)]
+    spec.register_source_vocabulary(called)
+    spec.register_target_vocabulary(called)
+    spec.config.eos_token = spec.config.decoder_start_token = called[0]
+    spec.config.unk_token = called[1]
     spec.validate()
     spec.optimize(quantization=None if compute_type == "float32" else compute_type)
     directory.mkdir()

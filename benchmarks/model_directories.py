@@ -6,10 +6,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import random_transformer
+from benchmarks import ctranslate2_weights, random_transformer
 from benchmarks.random_transformer import Size
 from model_export import graph, package, sources
 from model_export.spec import Checkpoint
@@ -59,6 +60,15 @@ def tokens(default: Path, size: Size | None = None) -> list[str]:
     wanted = size.vocabulary - 1
     fill = (f"▁<{number}>" for number in range(len(pieces), wanted))
     return [*pieces[:wanted], *fill, padding]
+
+
+def write_peer(model: str, default: Path, checkpoint: Checkpoint, destination: Path) -> Path:
+    """Write what peer_service.py serves: the same weights in int8; returns the destination."""
+    size = None if model == DEFAULT else random_transformer.OPUS_MT
+    ctranslate2_weights.write(checkpoint.network, destination, "int8", tokens(default, size))
+    for name in ("source.spm", "target.spm"):
+        shutil.copyfile(default / name, destination / name)
+    return destination
 
 
 def write(checkpoint: Checkpoint, destination: Path, precisions: Sequence[str]) -> Path:

@@ -1,0 +1,92 @@
+"""`serve --overhead`: what our service adds to the bare engine. See serve.py."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+from benchmarks import traffic
+from benchmarks.contest import FORCED, Contest
+from benchmarks.model_directories import DEFAULT
+from benchmarks.models import Ours
+from service.domain import DecodingOptions
+from service.text.segmenter import segments
+
+WARM_UP = 20
+Row = tuple[float, float, float]
+"""Milliseconds of a sentence: in the engine, over HTTP, of a request without translation."""
+
+
+def run(arguments: argparse.Namespace, contests: Sequence[Contest]) -> None:
+    print(
+        "| model | sentences | engine p50 ms | service p50 ms | difference p50 (p95) ms "
+        "| of it HTTP alone, ms |\n|---|---|---|---|---|---|"
+    )
+    for contest in contests:
+        sentences = [one for one in contest.sentences if _is_one_sentence(one)]
+        with contest.ours() as service:
+            found = _measure(contest, sentences, service.url, arguments.rounds * arguments.seconds)
+        print(f"| {contest.model} | {len(found)} | {_row(found)} |", flush=True)
+
+
+def _is_one_sentence(text: str) -> bool:
+    return [segment.translatable for segment in segments(text, "fr")] == [True]
+
+
+def _measure(contest: Contest, sentences: Sequence[str], url: str, seconds: float) -> list[Row]:
+    """Each sentence in the engine, then in the service, then a request that does nothing."""
+    engine = _engine(contest)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    bodies = dict(zip(sentences, traffic.bodies(sentences, **contest.options), strict=True))
+
+    def ask(method: str, path: str, body: bytes | None = None) -> None:
+        connection.request(method, path, body, traffic.JSON)
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status != http.client.OK:
+            raise RuntimeError(f"{path}: {answer.status} {content!r}")
+
+    found: list[Row] = []
+    started = time.monotonic()
+    for number in range(WARM_UP + len(sentences)):
+        if time.monotonic() > started + seconds:
+            break
+        sentence = sentences[number % len(sentences)]
+        row = (
+            _milliseconds(lambda one=sentence: engine(one)),  # type: ignore[misc]
+            _milliseconds(lambda one=sentence: ask("POST", "/translate", bodies[one])),  # type: ignore[misc]
+            _milliseconds(lambda: ask("GET", "/health/live")),
+        )
+        if number >= WARM_UP:
+            found.append(row)
+    connection.close()
+    return found
+
+
+def _engine(contest: Contest) -> Callable[[str], object]:
+    """Translates one sentence, which it has as ids already, here in this process."""
+    ours = Ours.load(contest.directory, "int8", contest.threads)
+    ids = dict(zip(contest.sentences, ours.tokenizer.encode(contest.sentences), strict=True))
+    free = contest.model == DEFAULT
+    options = DecodingOptions(
+        beam_size=contest.beam_size,
+        min_decoding_length=1 if free else FORCED,
+        max_decoding_length=256 if free else FORCED,
+    )
+    return lambda sentence: ours.translate([ids[sentence]], options, batch=1)
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - started)
+
+
+def _row(found: Sequence[Row]) -> str:
+    engine, service, nothing = (statistics.median(column) for column in zip(*found, strict=True))
+    added = sorted(over_http - bare for bare, over_http, _ in found)
+    median, most, _ = traffic.percentiles(added)
+    return f"{engine:.2f} | {service:.2f} | **{median:.2f}** ({most:.2f}) | {nothing:.2f}"
