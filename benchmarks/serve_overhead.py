@@ -15,7 +15,7 @@ from benchmarks.models import Ours
 from service.domain import DecodingOptions
 from service.text.segmenter import segments
 
-WARM_UP = 20
+WARM_UP = 5
 Row = tuple[float, float, float]
 """Milliseconds of a sentence: in the engine, over HTTP, of a request without translation."""
 
@@ -37,7 +37,7 @@ def _is_one_sentence(text: str) -> bool:
 
 
 def _measure(contest: Contest, sentences: Sequence[str], url: str, seconds: float) -> list[Row]:
-    """Each sentence in the engine, then in the service, then a request that does nothing."""
+    """Each sentence in the engine, then in the service."""
     engine = _engine(contest)
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
     bodies = dict(zip(sentences, traffic.bodies(sentences, **contest.options), strict=True))
@@ -49,19 +49,16 @@ def _measure(contest: Contest, sentences: Sequence[str], url: str, seconds: floa
         if answer.status != http.client.OK:
             raise RuntimeError(f"{path}: {answer.status} {content!r}")
 
-    found: list[Row] = []
-    started = time.monotonic()
-    for number in range(WARM_UP + len(sentences)):
-        if time.monotonic() > started + seconds:
-            break
-        sentence = sentences[number % len(sentences)]
-        row = (
-            _milliseconds(lambda one=sentence: engine(one)),  # type: ignore[misc]
-            _milliseconds(lambda one=sentence: ask("POST", "/translate", bodies[one])),  # type: ignore[misc]
-            _milliseconds(lambda: ask("GET", "/health/live")),
-        )
-        if number >= WARM_UP:
-            found.append(row)
+    def row(sentence: str) -> Row:
+        bare = _milliseconds(lambda: engine(sentence))
+        # In between, so that the engine's threads here have come to rest.
+        nothing = _milliseconds(lambda: ask("GET", "/health/live"))
+        return bare, _milliseconds(lambda: ask("POST", "/translate", bodies[sentence])), nothing
+
+    for sentence in sentences[:WARM_UP]:
+        row(sentence)
+    end = time.monotonic() + seconds
+    found = [row(sentence) for sentence in sentences if time.monotonic() < end]
     connection.close()
     return found
 
