@@ -8,11 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from benchmarks import model_directories, services, traffic
 from benchmarks.services import Service
 
 FORCED = 20
 """Tokens of a translation of a random model."""
+COMPARED = 50
+"""Translations that are compared beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,20 @@ class Contest:
     def requests(self) -> list[bytes]:
         """A request for each sentence."""
         return traffic.bodies(self.sentences, **self.options)
+
+    def agreement(self, both: Sequence[Service]) -> str:
+        """How many translations of both are equal; in int8 the two round differently."""
+        ours, peer = (
+            [
+                httpx.post(
+                    f"{service.url}/translate", content=body, headers=traffic.JSON, timeout=60
+                ).json()["translatedText"]
+                for body in self.requests[:COMPARED]
+            ]
+            for service in both
+        )
+        equal = sum(a == b for a, b in zip(ours, peer, strict=True))
+        return f"{self.model}: {equal} of the first {len(ours)} translations are equal\n"
 
     @contextlib.contextmanager
     def ours(self) -> Iterator[Service]:

@@ -58,7 +58,7 @@ def tokens(default: Path, size: Size | None = None) -> list[str]:
     if size is None:
         return [*pieces, padding]
     wanted = size.vocabulary - 1
-    fill = (f"▁<{number}>" for number in range(len(pieces), wanted))
+    fill = (f"<{number}>" for number in range(len(pieces), wanted))
     return [*pieces[:wanted], *fill, padding]
 
 

@@ -51,7 +51,7 @@ def write(panels: Sequence[Panel], path: Path, columns: int) -> None:
             axis.set_xscale("log", base=2)
         if panel.log_y:
             axis.set_yscale("log")
-        if len(panel.lines) > 1:
+        if len(axis.lines) > 1:
             axis.legend()
         axis.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)

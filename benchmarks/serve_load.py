@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace, contests: Sequence[Contest]) -> None:
     found = {}
     for contest in contests:
         threads = contest.best_threads(arguments.peer_threads, min(5, arguments.seconds))
-        print(HEAD, flush=True)
         with contest.ours() as ours, contest.peer(threads) as peer:
+            print(f"{contest.agreement((ours, peer))}\n{HEAD}", flush=True)
             found[contest.model] = _measure(arguments, contest, ours, peer)
         print()
     _plot(found, arguments.plot)

@@ -94,7 +94,7 @@ def _running(
                 if process.poll() is not None or time.monotonic() > started + READY_SECONDS:
                     log.seek(0)
                     raise RuntimeError(f"{name} did not start: {log.read().decode()}")
-                time.sleep(0.02)
+                time.sleep(0.01)
             yield Service(name, url, process, time.monotonic() - started)
         finally:
             process.terminate()
