@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("agg")
-
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 Line = Sequence[tuple[float, float]]
 INCHES = 4.2
@@ -31,13 +27,8 @@ class Panel:
 def write(panels: Sequence[Panel], path: Path, columns: int) -> None:
     """Write the panels, in rows of this many, as an image; its folder is made."""
     rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(INCHES * columns, INCHES * 0.8 * rows),
-        squeeze=False,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(INCHES * columns, INCHES * 0.8 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis, panel in zip(axes.flat, panels, strict=False):
@@ -56,5 +47,4 @@ def write(panels: Sequence[Panel], path: Path, columns: int) -> None:
         axis.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
     print(f"plot: {path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import statistics
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -117,8 +118,10 @@ def _milliseconds(loads: Sequence[Load]) -> str:
 
 
 def _others(loads: Sequence[Load]) -> str:
-    counts = [f"{count} × {name}" for load in loads for name, count in load.others.items()]
-    return ", ".join(counts) or "0"
+    counts = collections.Counter[str]()
+    for load in loads:
+        counts.update(load.others)
+    return ", ".join(f"{count} × {name}" for name, count in counts.items()) or "0"
 
 
 def _plot(found: dict[str, tuple[list[Point], list[Point]]], path: Path) -> None:
