@@ -22,7 +22,7 @@ from benchmarks import ctranslate2_weights, random_transformer
 from benchmarks.models import lines
 from model_export import calibration, graph, package, sources
 from model_export.spec import Transformer
-from service.decoding.search import Target, decode
+from service.decoding.search import Search, Target
 from service.domain import DecodingOptions
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.runtime.session import Graph
@@ -38,20 +38,17 @@ Sources = Sequence[tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Both engines with the same weights."""
+    """Both engines with the same weights. Ours keeps a running batch, as in the service."""
 
     ours: OnnxSeq2Seq
+    search: Search
     theirs: ctranslate2.Translator
     forced: bool
 
     def run_ours(self, some: Sources, beam_size: int) -> list[tuple[int, ...]]:
         longest = FORCED if self.forced else FREE
-        options = DecodingOptions(
-            beam_size=beam_size,
-            max_decoding_length=longest,
-            min_decoding_length=longest if self.forced else 1,
-        )
-        found = decode(self.ours, some, [options] * len(some), self.ours.target)
+        options = DecodingOptions(beam_size=beam_size, max_decoding_length=longest)
+        found = self.search.run(some, [options] * len(some))
         return [hypotheses[0].target_ids for hypotheses in found]
 
     def run_theirs(self, some: Sources, beam_size: int) -> list[tuple[int, ...]]:
@@ -60,7 +57,6 @@ class Contest:
             [[str(token) for token in ids] for ids in some],
             beam_size=beam_size,
             max_decoding_length=longest,
-            min_decoding_length=longest if self.forced else 1,
             return_scores=True,
         )
         return [tuple(map(int, result.hypotheses[0])) for result in found]
@@ -133,7 +129,7 @@ def _contest(
         inter_threads=1,
         intra_threads=arguments.threads,
     )
-    return Contest(ours, theirs, forced)
+    return Contest(ours, Search(ours.begin(), target), theirs, forced)
 
 
 def _measure(contest: Contest, encoded: Sources, batch: int, beam_size: int, rounds: int) -> str:

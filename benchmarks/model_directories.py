@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import ctranslate2_weights, random_transformer
 from benchmarks.random_transformer import Size
-from model_export import graph, package, sources
+from model_export import calibration, graph, package, sources
 from model_export.spec import Checkpoint
 from model_export.vocabulary import marian_tokenizer
 from service.package.manifest import FORMAT, Limits, Manifest, Provenance, Tokens
@@ -20,6 +20,25 @@ from service.package.manifest import FORMAT, Limits, Manifest, Provenance, Token
 DEFAULT = "default"
 OPUS_MT = "opus-mt"
 MODELS = (DEFAULT, OPUS_MT)
+SAMPLE = (
+    "Où est la gare ?",
+    "Je voudrais un café, s'il vous plaît.",
+    "Le train de 18 h 42 pour Lyon partira avec dix minutes de retard.",
+    "Elle n'a jamais oublié la maison au bord de la mer où elle passait ses vacances.",
+    "Tom a dit à Marie qu'il viendrait demain.",
+    "Combien coûte ce livre ?",
+    "Le gouvernement a annoncé mardi de nouvelles mesures contre le réchauffement climatique.",
+    "Nous avons besoin de plus de temps pour finir ce travail.",
+    "Il pleut depuis trois jours et la rivière déborde.",
+    "Pouvez-vous me montrer le chemin de l'hôpital sur cette carte ?",
+    "Les enfants jouaient dans le jardin pendant que leur père préparait le dîner.",
+    "Ce médicament ne doit pas être pris avec de l'alcool.",
+    "Bonne nuit !",
+    "La réunion aura lieu le 3 mars 2021 dans la salle 204.",
+    "Si j'avais su, je ne serais pas venu.",
+    "L'entreprise emploie 1 250 personnes dans douze pays d'Europe et d'Afrique.",
+)
+"""On which int8 is calibrated."""
 
 
 def checkpoint_of(model: str, default: Path) -> Checkpoint:
@@ -96,7 +115,8 @@ def write(checkpoint: Checkpoint, destination: Path, precisions: Sequence[str]) 
 
 
 def _variant(staging: Path, checkpoint: Checkpoint, precision: str) -> dict[str, object]:
-    graphs = graph.build(checkpoint.network, precision)
+    ranges = calibration.observe(checkpoint, SAMPLE) if precision == "int8" else None
+    graphs = graph.build(checkpoint.network, precision, ranges)
     encoder, decoder = package.write_graphs(staging, precision, graphs)
     return {
         "precision": precision,

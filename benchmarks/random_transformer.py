@@ -34,6 +34,9 @@ class Size:
     longest: int = 512
 
 
+NEVER = -1e4
+"""Bias of the end token, so that every translation has the greatest length that is asked for."""
+
 OPUS_MT = Size(6, 6, 512, 2048, 8, 32_001)
 """What most OPUS-MT models have."""
 
@@ -47,14 +50,14 @@ def make(size: Size, seed: int = 0) -> Transformer:
         sinusoidal_positions(size.longest, size.width),
     )
     embedding.table[-1] = 0
+    bias = np.zeros(size.vocabulary - 1, np.float32)
+    bias[0] = NEVER
     return Transformer(
         source_embedding=embedding,
         encoder=tuple(random.encoder_layer() for _ in range(size.encoder_layers)),
         target_embedding=embedding,
         decoder=tuple(random.decoder_layer() for _ in range(size.decoder_layers)),
-        projection=Linear(
-            np.ascontiguousarray(embedding.table[:-1].T), np.zeros(size.vocabulary - 1, np.float32)
-        ),
+        projection=Linear(np.ascontiguousarray(embedding.table[:-1].T), bias),
     )
 
 

@@ -39,7 +39,7 @@ class Beam:
     ) -> None:
         """context: tokens before the first one of these hypotheses, for the constraints."""
         self._options = options
-        self._ends = options.end_token or (target.end,)
+        self._ends = frozenset(options.end_token or (target.end,))
         self._max_length = min(options.max_decoding_length, target.max_length)
         self._enough = options.enough_finished
         self._constraints = Constraints(options, target.unknown)
@@ -98,10 +98,27 @@ class Beam:
 
         best: the best 2 * beam_size continuations of all live hypotheses, best first.
         """
-        last_step = self._step + 1 == self._max_length
+        last_step = self._is_last_step
         going_on = self._select(best, last_step)
         self.done = last_step or not going_on or self._has_enough()
         self._go_on(going_on)
+
+    def extend(
+        self, parents: Sequence[int], tokens: Sequence[int], totals: Sequence[float]
+    ) -> None:
+        """advance() with the continuations in columns."""
+        goes_on = tokens[: self._options.beam_size]
+        if self._is_last_step or not self._ends.isdisjoint(goes_on):
+            self.advance(list(map(Continuation, parents, tokens, totals)))
+            return
+        self._parents = list(parents[: len(goes_on)])
+        self._tokens = [(*self._tokens[p], t) for p, t in zip(self._parents, goes_on, strict=True)]
+        self.totals = list(totals[: len(goes_on)])
+        self._step += 1
+
+    @property
+    def _is_last_step(self) -> bool:
+        return self._step + 1 == self._max_length
 
     def result(self) -> tuple[Hypothesis, ...]:
         """The best num_hypotheses of those finished, best first."""
@@ -147,16 +164,16 @@ class Beam:
 
 def best_continuations(
     totals: LogProbs, log_probs: LogProbs, ids: Ids, count: int
-) -> Iterator[list[Continuation]]:
+) -> Iterator[tuple[list[int], list[int], list[float]]]:
     """The best continuations of many sentences that have equally many live hypotheses.
 
     totals: (sentences, live); log_probs, ids: (sentences, live, candidates), best first.
-    Yields the best count of each sentence, best first; equal ones in the order of their places.
+    Yields parents, tokens and totals of the best count of each sentence, best first; equal ones in
+    the order of their places.
     """
     sentences, _, candidates = log_probs.shape
     sums = (totals[:, :, None] + log_probs).reshape(sentences, -1)  # (sentences, live * candidates)
     order = np.argsort(-sums, axis=-1, kind="stable")[:, :count]
     each = np.arange(sentences)[:, None]
     columns = (order // candidates, ids.reshape(sentences, -1)[each, order], sums[each, order])
-    for parents, tokens, scores in zip(*(column.tolist() for column in columns), strict=True):
-        yield list(map(Continuation, parents, tokens, scores))
+    yield from zip(*(column.tolist() for column in columns), strict=True)

@@ -49,7 +49,7 @@ class Demands:
     @property
     def biased(self) -> Ids:
         """As in StepInput."""
-        return _pairs(self._forbidden)
+        return _pairs(self._forbidden) if self._forbidden else NO_PAIRS
 
     @property
     def biases(self) -> LogProbs:
@@ -68,6 +68,9 @@ class Demands:
             full_rows=np.array(self._full_rows, np.int64),
             attended_rows=np.array(self._attended_rows, np.int64),
         )
+
+
+NO_PAIRS: Ids = np.zeros((0, 2), np.int64)
 
 
 def _pairs(pairs: list[tuple[int, int]]) -> Ids:

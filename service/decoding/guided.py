@@ -95,7 +95,8 @@ class GuidedBeam(Beam):
             best = self._sampler.draw(self.totals, log_probs, ids, count)
         else:
             totals = np.array([self.totals], np.float32)
-            (best,) = best_continuations(totals, log_probs[None], ids[None], 2 * self.beam_size)
+            (found,) = best_continuations(totals, log_probs[None], ids[None], 2 * self.beam_size)
+            best = list(map(Continuation, *found))
         if self._forced and self._step == len(self._forced):
             best = best[:1] + [c for c in best[1:] if c.token not in self._ends]
         return best

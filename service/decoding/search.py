@@ -11,7 +11,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from service.decoding.beam import Beam, Continuation, best_continuations
+from service.decoding.beam import Beam, best_continuations
 from service.decoding.demands import Demands
 from service.decoding.model import Candidates, Decoding, Seq2SeqModel, StepInput, Target
 from service.decoding.sentence import OnItsOwn, Sentence, begin
@@ -45,8 +45,9 @@ class Search:
         self, source_ids: Sequence[tuple[int, ...]], options: Sequence[DecodingOptions]
     ) -> list[int]:
         """Let sentences join, each with its options; returns their numbers."""
+        own = [one.for_source(len(ids)) for one, ids in zip(options, source_ids, strict=True)]
         numbers = self._decoding.join(list(source_ids))
-        for number, sentence in zip(numbers, options, strict=True):
+        for number, sentence in zip(numbers, own, strict=True):
             self._beams[number] = begin(sentence, self._target)
             self._starts[number] = self._next_start
             self._next_start += 1
@@ -68,6 +69,16 @@ class Search:
         for number in done:
             self.drop(number)
         return done
+
+    def run(
+        self, source_ids: Sequence[tuple[int, ...]], options: Sequence[DecodingOptions]
+    ) -> list[tuple[Hypothesis, ...]]:
+        """Let sentences join and translate them to their ends, when there are no others."""
+        numbers = self.add(source_ids, options)
+        results: dict[int, tuple[Hypothesis, ...]] = {}
+        while not results.keys() >= set(numbers):
+            results |= self.step()
+        return [results[number] for number in numbers]
 
     def _step_input(self, starts: list[int]) -> StepInput:
         beams = list(self._beams.items())
@@ -93,40 +104,36 @@ class Search:
         return list(accumulate(sizes, initial=0))[:-1]
 
     def _advance(self, candidates: Candidates, starts: list[int]) -> None:
-        for (size, seen), alike in self._alike(starts).items():
-            if seen == 1:
-                _advance_greedily(alike, candidates)
-                continue
-            # rows: (sentences, size)
-            rows = np.array([start for _, start in alike])[:, None] + np.arange(size)
-            totals = np.array([beam.totals for beam, _ in alike], np.float32)
-            best = best_continuations(
-                totals,
-                candidates.log_probs[rows, :seen],
-                candidates.ids[rows, :seen],
-                2 * alike[0][0].beam_size,
-            )
-            for (beam, _), continuations in zip(alike, best, strict=True):
-                beam.advance(continuations)
+        alike: dict[tuple[int, int], list[tuple[Beam, int]]] = {}
         for sentence, start in zip(self._beams.values(), starts, strict=True):
             if isinstance(sentence, OnItsOwn):
                 sentence.take(candidates, start)
-
-    def _alike(self, starts: list[int]) -> dict[tuple[int, int], list[tuple[Beam, int]]]:
-        """Plain beams and their first rows, by live hypotheses and candidates: one array each."""
-        groups: dict[tuple[int, int], list[tuple[Beam, int]]] = {}
-        for beam, start in zip(self._beams.values(), starts, strict=True):
-            if not isinstance(beam, OnItsOwn):
-                groups.setdefault((beam.size, beam.candidates), []).append((beam, start))
-        return groups
+            else:
+                alike.setdefault((sentence.size, sentence.candidates), []).append((sentence, start))
+        for (size, seen), beams in alike.items():
+            _advance_alike(beams, candidates, size, seen)
 
 
-def _advance_greedily(alike: list[tuple[Beam, int]], candidates: Candidates) -> None:
-    """The same for beams that have one hypothesis and look at one continuation."""
-    rows = [start for _, start in alike]
-    log_probs, ids = candidates.log_probs[rows, 0], candidates.ids[rows, 0]
-    for (beam, _), log_prob, id_ in zip(alike, log_probs, ids.tolist(), strict=True):
-        beam.advance([Continuation(0, id_, float(np.float32(beam.totals[0]) + log_prob))])
+def _advance_alike(
+    beams: list[tuple[Beam, int]], candidates: Candidates, size: int, seen: int
+) -> None:
+    """Advance plain beams, with their first rows, that have so many hypotheses and look at so many
+    continuations of each: one array operation for all."""
+    if seen == 1:
+        _advance_greedily(beams, candidates)
+        return
+    rows = np.array([start for _, start in beams])[:, None] + np.arange(size)  # (sentences, size)
+    log_probs, ids = candidates.log_probs[rows, :seen], candidates.ids[rows, :seen]
+    totals = np.array([beam.totals for beam, _ in beams], np.float32)
+    best = best_continuations(totals, log_probs, ids, 2 * beams[0][0].beam_size)
+    for (beam, _), continuations in zip(beams, best, strict=True):
+        beam.extend(*continuations)
+
+
+def _advance_greedily(beams: list[tuple[Beam, int]], candidates: Candidates) -> None:
+    log_probs, ids = candidates.log_probs[:, 0].tolist(), candidates.ids[:, 0].tolist()
+    for beam, row in beams:
+        beam.extend([0], [ids[row]], [beam.totals[0] + log_probs[row]])
 
 
 def decode(
@@ -136,9 +143,4 @@ def decode(
     target: Target,
 ) -> list[tuple[Hypothesis, ...]]:
     """Translate some sentences to their ends; results in their order."""
-    search = Search(model.begin(), target)
-    numbers = search.add(source_ids, options)
-    results: dict[int, tuple[Hypothesis, ...]] = {}
-    while search.sentences:
-        results |= search.step()
-    return [results[number] for number in numbers]
+    return Search(model.begin(), target).run(source_ids, options)

@@ -157,7 +157,7 @@ class OnnxDecoding:
     def _feed_slots(self, slots: Slots, layout: Layout) -> None:
         chosen = slots.write(layout)
         while chosen is None:
-            self._resize({"slots": slots.count + SLOT_STEP})
+            self._resize({"slots": slots.count + max(SLOT_STEP, _rounded(slots.count // 2))})
             chosen = slots.write(layout)
         index = np.empty((len(chosen), self._heads, 3), np.int64)
         index[..., 0] = layout.seats[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ class Tensors:
         self._types = types
         self._device, self._device_id = device, id_
         self._arrays: dict[str, Array] = {}
+        self._memory: dict[str, Array] = {}  # one-dimensional, of which the tensors are a part
+        self._spare: dict[str, Array] = {}
         self.values: dict[str, onnxruntime.OrtValue] = {}
         """The tensors as the graphs take them; other objects after resize() and, away from the
         CPU, after write()."""
@@ -42,8 +45,7 @@ class Tensors:
         """Change varying dimensions. seats: those that stay, in their new order; all if None."""
         self.sizes |= {name: size for name, size in sizes.items() if name in self.sizes}
         for name, shape in self._dimensions.items():
-            # Zeros, because a value that nobody sees still must not be NaN.
-            resized: Array = np.zeros(self._shape(shape), self._types[name])
+            resized = self._room(name, self._shape(shape))
             if name in self.values:
                 old = self._host(name)
                 old = old if seats is None else old[list(seats)]
@@ -58,6 +60,24 @@ class Tensors:
         array[room] = rows
         if self._device != "cpu":
             self._put(name, array)
+
+    def _room(self, name: str, shape: Sequence[int]) -> Array:
+        """Memory for a tensor: what the one before the last had, if that is enough.
+
+        New memory is dear, as the system hands it out page by page. What is not overwritten must
+        be numbers, not NaN, as attention multiplies what nobody sees by zero.
+        """
+        size = prod(shape)
+        memory = self._spare.pop(name, None)
+        if memory is None or len(memory) < size:
+            memory = np.zeros(size + size // 2, self._types[name])
+        if name in self._memory:
+            self._spare[name] = self._memory[name]
+        self._memory[name] = memory
+        room = memory[:size].reshape(shape)
+        if room.ndim == 1:
+            room[:] = 0  # lengths must fit
+        return room
 
     def _shape(self, dimensions: Dimensions) -> list[int]:
         return [size if isinstance(size, int) else self.sizes[size] for size in dimensions]
