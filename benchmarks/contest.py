@@ -54,7 +54,7 @@ class Contest:
         """What requests ask for beside the translation; the beam is the services' default."""
         if self.model == model_directories.DEFAULT:
             return {}
-        return {"min_decoding_length": FORCED, "max_decoding_length": FORCED}
+        return {"max_decoding_length": FORCED}  # its end token is never generated
 
     @property
     def requests(self) -> list[bytes]:

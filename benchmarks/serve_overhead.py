@@ -70,7 +70,6 @@ def _engine(contest: Contest) -> Callable[[str], object]:
     free = contest.model == DEFAULT
     options = DecodingOptions(
         beam_size=contest.beam_size,
-        min_decoding_length=1 if free else FORCED,
         max_decoding_length=256 if free else FORCED,
     )
     return lambda sentence: ours.translate([ids[sentence]], options, batch=1)

@@ -82,7 +82,6 @@ class Search:
 
     def _step_input(self, starts: list[int]) -> StepInput:
         beams = list(self._beams.items())
-        sizes = [beam.size for _, beam in beams]
         parents = [self._starts[number] + p for number, beam in beams for p in beam.parents]
         last_ids = [id_ for _, beam in beams for id_ in beam.last_tokens(self._target.start)]
         demands = Demands(self._target.vocabulary)
@@ -90,9 +89,9 @@ class Search:
             beam.demand(demands, start)
         return StepInput(
             last_ids=np.array(last_ids, np.int64),
-            positions=np.repeat(np.array([beam.step for _, beam in beams], np.int64), sizes),
+            positions=np.array([beam.step for _, beam in beams for _ in range(beam.size)]),
             parents=np.array(parents, np.int64),
-            sentences=np.repeat(np.array([number for number, _ in beams], np.int64), sizes),
+            sentences=np.array([number for number, beam in beams for _ in range(beam.size)]),
             biased=demands.biased,
             biases=demands.biases,
             candidates=min(self._target.vocabulary, max(beam.candidates for _, beam in beams)),
