@@ -31,7 +31,7 @@ class ExportOptions:
     """What to make of a checkpoint."""
 
     name: str
-    variants: Sequence[str] = tuple(graph.PRECISIONS)
+    variants: Sequence[str] = graph.DEFAULT_VARIANTS
     pairs: tuple[LanguagePair, ...] = ()
     """What the model translates; asked of the checkpoint when empty."""
     max_source_tokens: int | None = None
@@ -123,8 +123,8 @@ def _write_variant(
     encoder, decoder = package.write_graphs(staging, name, graphs)
     return Variant.model_validate(
         {
-            "precision": name,
-            "devices": graph.DEVICES[name],
+            "precision": graph.VARIANTS[name].precision,
+            "devices": [graph.VARIANTS[name].device],
             "encoder": encoder,
             "decoder": decoder,
         }

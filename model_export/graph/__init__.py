@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal, NamedTuple
 
 from onnx import ModelProto
 
+from model_export.graph.builder import FLOAT
+from model_export.graph.cuda import ForCuda
 from model_export.graph.decoder import build_decoder
 from model_export.graph.encoder import build_encoder
-from model_export.graph.precision import CalibratedInt8, Float32, Observed, Range, RowScaledInt8
+from model_export.graph.precision import (
+    CalibratedInt8,
+    Float32,
+    Observed,
+    Precision,
+    Range,
+    RowScaledInt8,
+)
 from model_export.spec import Transformer
 
-PRECISIONS = ("fp32", "int8")
 
-DEVICES: Mapping[str, tuple[str, ...]] = {"fp32": ("cpu", "cuda"), "int8": ("cpu",)}
-"""Devices on which every operator of a precision's graphs has a kernel."""
+class Kind(NamedTuple):
+    """One way to author both graphs."""
+
+    precision: Literal["fp32", "int8", "fp16"]
+    device: Literal["cpu", "cuda"]
+    """Where every operator has a kernel."""
+    make: Callable[[], Precision]
+
+
+VARIANTS: Mapping[str, Kind] = {
+    "fp32": Kind("fp32", "cpu", Float32),
+    "int8": Kind("int8", "cpu", RowScaledInt8),
+    "fp16": Kind("fp16", "cuda", ForCuda),
+    "fp32-cuda": Kind("fp32", "cuda", partial(ForCuda, FLOAT)),
+}
+"""By the name that a model directory has for it."""
+
+DEFAULT_VARIANTS = ("fp32", "int8")
+"""What serving on a CPU needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +61,27 @@ class Ranges:
     decoder: tuple[Range, ...]
 
 
-def build(network: Transformer, precision: str, ranges: Ranges | None = None) -> Graphs:
+def build(network: Transformer, variant: str, ranges: Ranges | None = None) -> Graphs:
     """Author both graphs.
 
-    precision: one of PRECISIONS; ranges: makes int8 activations constant ranges instead of one
-    scale per row.
+    variant: one of VARIANTS; ranges: makes int8 activations constant ranges instead of one scale
+    per row.
+
+    Raises:
+        UnsupportedCheckpoint: a weight is too large for the variant's type.
     """
-    if precision == "fp32":
-        return Graphs(build_encoder(network, Float32()), build_decoder(network, Float32()))
-    if ranges is None:
-        scaled = RowScaledInt8()
-        return Graphs(build_encoder(network, scaled), build_decoder(network, scaled))
-    return Graphs(
-        build_encoder(network, CalibratedInt8(ranges.encoder)),
-        build_decoder(network, CalibratedInt8(ranges.decoder)),
-    )
+    if variant == "int8" and ranges is not None:
+        return Graphs(
+            build_encoder(network, CalibratedInt8(ranges.encoder)),
+            build_decoder(network, CalibratedInt8(ranges.decoder)),
+        )
+    return _build(network, VARIANTS[variant].make())
+
+
+def _build(network: Transformer, precision: Precision) -> Graphs:
+    return Graphs(build_encoder(network, precision), build_decoder(network, precision))
 
 
 def build_observed(network: Transformer) -> Graphs:
     """Author both graphs in fp32 with the range of every product's input as further outputs."""
-    return Graphs(build_encoder(network, Observed()), build_decoder(network, Observed()))
+    return _build(network, Observed())

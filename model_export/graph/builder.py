@@ -24,6 +24,7 @@ IR_VERSION = 10
 
 BOOL = TensorProto.BOOL
 FLOAT = TensorProto.FLOAT
+FLOAT16 = TensorProto.FLOAT16
 INT32 = TensorProto.INT32
 INT64 = TensorProto.INT64
 

@@ -62,11 +62,14 @@ def build_decoder(network: Transformer, precision: Precision) -> ModelProto:
     graph.input("places", INT64, ["sentences", "width"])
     graph.input("row_places", INT64, ["rows"])
     graph.input("slots", INT64, ["rows", heads, 3])
-    graph.input("unseen", FLOAT, ["sentences", 1, "width", "slots"])
-    graph.input("memory.lengths", INT32, ["sentences"])
+    unseen = graph.input("unseen", FLOAT, ["sentences", 1, "width", "slots"])
+    lengths = graph.input("memory.lengths", INT32, ["sentences"])
+    longest = len(network.source_embedding.positions)
+    key_mask = precision.key_mask(graph, lengths, "memory.0.key", 2, longest)
+    masks = precision.cast(graph, unseen), key_mask
     for index, layer in enumerate(network.decoder):
-        x, query = _decoder_layer(graph, precision, layer, index, x)
-    logits = layers.product(graph, precision, x, network.projection)
+        x, query = _decoder_layer(graph, precision, layer, index, x, masks)
+    logits = precision.logits(graph, x, network.projection)
     attention = network.decoder[-1].cross_attention
     key = f"memory.{len(network.decoder) - 1}.key"
     extras.continuations(graph, logits, network.projection.bias.size, attention, query, key)
@@ -77,27 +80,41 @@ def _embed_last(graph: GraphBuilder, precision: Precision, network: Transformer)
     embedding = network.target_embedding
     ids = graph.input("last_ids", INT64, ["rows"])
     positions = graph.input("positions", INT64, ["rows"])
-    table = graph.constant(embedding.positions)
+    table = precision.constant(graph, embedding.positions)
     return layers.embed(
         graph, precision, embedding, ids, graph.op("Gather", table, positions, axis=0)
     )
 
 
 def _decoder_layer(
-    graph: GraphBuilder, precision: Precision, layer: DecoderLayer, index: int, x: str
+    graph: GraphBuilder,
+    precision: Precision,
+    layer: DecoderLayer,
+    index: int,
+    x: str,
+    masks: tuple[str, str],
 ) -> tuple[str, str]:
-    """x: [rows, d]. Returns the layer's output and what it asks the source: both [rows, d]."""
-    attended = _self_attention(graph, precision, layer.self_attention, index, x)
-    x = layers.add_and_norm(graph, attended, x, layer.self_attention_norm)
+    """The layer's output and what it asks the source: both [rows, d].
+
+    x: [rows, d]; masks: of self-attention's slots and of the source's keys.
+    """
+    unseen, key_mask = masks
+    attended = _self_attention(graph, precision, layer.self_attention, index, x, unseen)
+    x = layers.add_and_norm(graph, precision, attended, x, layer.self_attention_norm)
     query = layers.product(graph, precision, x, layer.cross_attention.query)
-    attended = _cross_attention(graph, precision, layer.cross_attention, index, query)
-    x = layers.add_and_norm(graph, attended, x, layer.cross_attention_norm)
+    attended = _cross_attention(graph, precision, layer.cross_attention, index, query, key_mask)
+    x = layers.add_and_norm(graph, precision, attended, x, layer.cross_attention_norm)
     transformed = layers.feed_forward(graph, precision, x, layer.feed_forward)
-    return layers.add_and_norm(graph, transformed, x, layer.feed_forward_norm), query
+    return layers.add_and_norm(graph, precision, transformed, x, layer.feed_forward_norm), query
 
 
 def _self_attention(
-    graph: GraphBuilder, precision: Precision, attention: Attention, index: int, x: str
+    graph: GraphBuilder,
+    precision: Precision,
+    attention: Attention,
+    index: int,
+    x: str,
+    unseen: str,
 ) -> str:
     heads, width = attention.heads, attention.key.bias.size
     wide = layers.product(
@@ -105,39 +122,49 @@ def _self_attention(
     )
     wide = graph.op("Reshape", wide, graph.integers(0, 3 * heads, width // heads))
     thirds = graph.integers(heads, heads, heads)
-    query, *new = graph.ops("Split", wide, thirds, outputs=3, axis=1)  # [rows, heads, d / heads]
-    cached = [
-        _extend(graph, f"cache.{index}.{name}", heads, width, value)
-        for name, value in zip(("key", "value"), new, strict=True)
-    ]
+    # each of them [rows, heads, d / heads]
+    query, new_key, new_value = graph.ops("Split", wide, thirds, outputs=3, axis=1)
+    key = _extend(graph, precision, f"cache.{index}.key", attention, new_key)
+    value = _extend(graph, precision, f"cache.{index}.value", attention, new_value)
     query = graph.op("Reshape", query, graph.integers(0, width))
-    attended = _attend(graph, attention, query, *cached, "", "", "unseen")
+    attended = precision.attend(graph, attention, (_placed(graph, query), key, value), bias=unseen)
+    attended = _rows(graph, attended, attention)
     return layers.product(graph, precision, attended, attention.output)
 
 
-def _extend(graph: GraphBuilder, name: str, heads: int, width: int, new: str) -> str:
+def _extend(
+    graph: GraphBuilder, precision: Precision, name: str, attention: Attention, new: str
+) -> str:
     """Write each row's new key or value, [rows, heads, d / heads], into its slot."""
+    heads, width = attention.heads, attention.key.bias.size
     shape: Shape = ["sentences", heads, "slots", width // heads]
-    cache = graph.op("ScatterND", graph.input(name, FLOAT, shape), "slots", new)
-    return graph.output(f"new_{name}", cache, FLOAT, shape)
+    cache = graph.op("ScatterND", graph.input(name, precision.real, shape), "slots", new)
+    return graph.output(f"new_{name}", cache, precision.real, shape)
 
 
 def _cross_attention(
-    graph: GraphBuilder, precision: Precision, attention: Attention, index: int, query: str
+    graph: GraphBuilder,
+    precision: Precision,
+    attention: Attention,
+    index: int,
+    query: str,
+    mask: str,
 ) -> str:
     heads, width = attention.heads, attention.key.bias.size
     shape: Shape = ["sentences", heads, "source", width // heads]
-    memory = [graph.input(f"memory.{index}.{name}", FLOAT, shape) for name in ("key", "value")]
-    attended = _attend(graph, attention, query, *memory, "", "memory.lengths")
+    key = graph.input(f"memory.{index}.key", precision.real, shape)
+    value = graph.input(f"memory.{index}.value", precision.real, shape)
+    attended = precision.attend(graph, attention, (_placed(graph, query), key, value), mask=mask)
+    attended = _rows(graph, attended, attention)
     return layers.product(graph, precision, attended, attention.output)
 
 
-def _attend(graph: GraphBuilder, attention: Attention, query: str, *others: str) -> str:
-    """Attention of every row to its sentence's keys; [rows, d].
+def _placed(graph: GraphBuilder, query: str) -> str:
+    """[rows, d] → [sentences, width, d]."""
+    return graph.op("Gather", query, "places", axis=0)
 
-    query: [rows, d]; others: as layers.attend() takes them.
-    """
-    placed = graph.op("Gather", query, "places", axis=0)  # [sentences, width, d]
-    attended = layers.attend(graph, attention, placed, *others)
+
+def _rows(graph: GraphBuilder, attended: str, attention: Attention) -> str:
+    """[sentences, width, d] → [rows, d]."""
     flat = graph.op("Reshape", attended, graph.integers(-1, attention.value.bias.size))
     return graph.op("Gather", flat, "row_places", axis=0)

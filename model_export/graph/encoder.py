@@ -15,7 +15,7 @@ import numpy as np
 from onnx import ModelProto
 
 from model_export.graph import layers
-from model_export.graph.builder import FLOAT, INT32, INT64, GraphBuilder, Shape
+from model_export.graph.builder import INT32, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
 from model_export.spec import Embedding, EncoderLayer, Linear, Transformer
 
@@ -25,7 +25,7 @@ def build_encoder(network: Transformer, precision: Precision) -> ModelProto:
     graph = GraphBuilder("encoder")
     ids = graph.input("source_ids", INT64, ["sentences", "source"])
     lengths = graph.input("source_lengths", INT64, ["sentences"])
-    packing = _pack(graph, ids, lengths)
+    packing = _pack(graph, precision, ids, lengths, len(network.source_embedding.positions))
 
     x = _embed(graph, precision, network.source_embedding, ids, packing)
     for layer in network.encoder:
@@ -45,12 +45,14 @@ class _Packing:
 
     flat: str
     """[tokens] each token's place in the flattened [sentences, source]."""
-    source: str
-    """[1] padded length."""
+    columns: str
+    """[tokens] each token's place in its sentence."""
     places: str
     """[sentences, source] the token in each place; padding repeats any token, it is masked."""
     lengths: str
     """[sentences] int32."""
+    mask: str
+    """Of keys behind a sentence's end."""
 
     def pad(self, graph: GraphBuilder, x: str) -> str:
         """[tokens, …] → [sentences, source, …]."""
@@ -61,22 +63,28 @@ class _Packing:
         return graph.op("Gather", graph.op("Reshape", x, graph.integers(-1, width)), self.flat)
 
 
-def _pack(graph: GraphBuilder, ids: str, lengths: str) -> _Packing:
+def _pack(
+    graph: GraphBuilder, precision: Precision, ids: str, lengths: str, longest: int
+) -> _Packing:
+    # On CUDA, what Shape gives is in the CPU's memory. It only goes where a kernel takes an input
+    # from there, so that no operator runs on the CPU and nothing is copied between the two.
+    zero, all_places = graph.constant(np.array(0, np.int64)), graph.integers(-1)
     source = graph.op("Shape", ids, start=1, end=2)
-    scalar = graph.op("Squeeze", source)
-    zero, one = (graph.constant(np.array(value, np.int64)) for value in (0, 1))
-    columns = graph.op("Range", zero, scalar, one)
+    columns = graph.constant(np.arange(longest))
+    columns = graph.op("Slice", columns, graph.integers(0), source)  # [source]
     filled = graph.op("Less", columns, graph.op("Unsqueeze", lengths, graph.integers(1)))
-    filled = graph.op("Reshape", filled, graph.integers(-1))
-    flat = graph.op("Squeeze", graph.op("NonZero", filled), graph.integers(0))
+    flat = graph.op("NonZero", graph.op("Reshape", filled, all_places))
+    flat = graph.op("Squeeze", flat, graph.integers(0))
     firsts = graph.op("CumSum", lengths, zero, exclusive=1)
     places = graph.op("Add", columns, graph.op("Unsqueeze", firsts, graph.integers(1)))
-    last = graph.op("Sub", graph.op("Shape", flat), graph.integers(1))
+    spread = graph.op("Expand", columns, graph.op("Shape", ids))  # [sentences, source]
+    short_lengths = graph.op("Cast", lengths, to=INT32)
     return _Packing(
         flat=flat,
-        source=source,
-        places=graph.op("Min", places, last),
-        lengths=graph.op("Cast", lengths, to=INT32),
+        columns=graph.op("Gather", graph.op("Reshape", spread, all_places), flat),
+        places=graph.op("Where", filled, places, zero),
+        lengths=short_lengths,
+        mask=precision.key_mask(graph, short_lengths, ids, 1, longest),
     )
 
 
@@ -85,9 +93,9 @@ def _embed(
 ) -> str:
     """[tokens, d]"""
     tokens = graph.op("Gather", graph.op("Reshape", ids, graph.integers(-1)), packing.flat)
-    columns = graph.op("Mod", packing.flat, packing.source)
-    table = graph.constant(embedding.positions)
-    return layers.embed(graph, precision, embedding, tokens, graph.op("Gather", table, columns))
+    table = precision.constant(graph, embedding.positions)
+    positions = graph.op("Gather", table, packing.columns)
+    return layers.embed(graph, precision, embedding, tokens, positions)
 
 
 def _encoder_layer(
@@ -96,13 +104,14 @@ def _encoder_layer(
     attention = layer.attention
     projections = (attention.query, attention.key, attention.value)
     wide = packing.pad(graph, layers.product(graph, precision, x, layers.beside(projections)))
-    projected = layers.split(graph, wide, projections)
-    attended = layers.attend(graph, attention, *projected, "", packing.lengths)
+    query, *others = layers.split(graph, wide, projections)
+    key, value = (precision.key_or_value(graph, x, attention) for x in others)
+    attended = precision.attend(graph, attention, (query, key, value), mask=packing.mask)
     attended = packing.unpad(graph, attended, attention.value.bias.size)
     attended = layers.product(graph, precision, attended, attention.output)
-    x = layers.add_and_norm(graph, attended, x, layer.attention_norm)
+    x = layers.add_and_norm(graph, precision, attended, x, layer.attention_norm)
     transformed = layers.feed_forward(graph, precision, x, layer.feed_forward)
-    return layers.add_and_norm(graph, transformed, x, layer.feed_forward_norm)
+    return layers.add_and_norm(graph, precision, transformed, x, layer.feed_forward_norm)
 
 
 def _memory(
@@ -119,4 +128,4 @@ def _memory(
         for name, value in zip(("key", "value"), projected[2 * index :], strict=False):
             split = layers.split_heads(graph, value, heads, width)
             shape: Shape = ["sentences", heads, "source", width // heads]
-            graph.output(f"memory.{index}.{name}", split, FLOAT, shape)
+            graph.output(f"memory.{index}.{name}", split, precision.real, shape)

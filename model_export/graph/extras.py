@@ -107,10 +107,11 @@ def _attention_scores(
     sentences = graph.optional_input("attended_sentences", INT64, ["attended"])
     width = attention.key.bias.size // attention.heads
     first, last, axis = (branch.integers(value) for value in (0, ALIGNMENT_HEADS, 1))
-    query = branch.op("Gather", query, rows, axis=0)
+    query = branch.op("Cast", branch.op("Gather", query, rows, axis=0), to=FLOAT)
     query = branch.op("Slice", query, first, branch.integers(ALIGNMENT_HEADS * width), axis)
     query = branch.op("Mul", query, branch.constant(np.array(1 / math.sqrt(width), np.float32)))
     query = branch.op("Reshape", query, branch.integers(0, ALIGNMENT_HEADS, 1, width))
     key = branch.op("Slice", branch.op("Gather", key, sentences, axis=0), first, last, axis)
+    key = branch.op("Cast", key, to=FLOAT)
     scores = branch.op("ReduceSum", branch.op("Mul", key, query), branch.integers(-1), keepdims=0)
     branch.output("attention_scores", scores, FLOAT, ["attended", ALIGNMENT_HEADS, "source"])

@@ -1,8 +1,4 @@
-"""The layers that graphs are made of. Shapes: d = d_model, h = heads.
-
-com.microsoft::MultiHeadAttention takes keys and values as [batch, length, d], or as
-[batch, h, length, d / h] when they are computed beforehand.
-"""
+"""The layers that graphs are made of. Shapes: d = d_model, h = heads."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import numpy as np
 
 from model_export.graph.builder import CONTRIB, GraphBuilder
 from model_export.graph.precision import Precision
-from model_export.spec import Attention, Embedding, FeedForward, LayerNorm, Linear
+from model_export.spec import Embedding, FeedForward, LayerNorm, Linear
 
 
 def product(graph: GraphBuilder, precision: Precision, x: str, linear: Linear) -> str:
@@ -40,14 +36,6 @@ def embed(
     return graph.op("Add", precision.rows(graph, scaled, ids), positions)
 
 
-def attend(graph: GraphBuilder, attention: Attention, *inputs: str) -> str:
-    """softmax(query @ keyᵀ / sqrt(d / h)) @ value, without the projections.
-
-    inputs: query, key, value, then optionally bias, key lengths.
-    """
-    return graph.op("MultiHeadAttention", *inputs, domain=CONTRIB, num_heads=attention.heads)
-
-
 def split_heads(graph: GraphBuilder, x: str, heads: int, width: int) -> str:
     """[batch, length, d] → [batch, h, length, d / h]."""
     shape = graph.integers(0, 0, heads, width // heads)
@@ -60,16 +48,11 @@ def feed_forward(graph: GraphBuilder, precision: Precision, x: str, weights: Fee
     return product(graph, precision, _activation(graph, inner, weights.activation), weights.outer)
 
 
-def add_and_norm(graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
+def add_and_norm(
+    graph: GraphBuilder, precision: Precision, x: str, residual: str, norm: LayerNorm
+) -> str:
     """LayerNorm(x + residual)."""
-    return graph.op(
-        "LayerNormalization",
-        graph.op("Add", x, residual),
-        graph.constant(norm.scale),
-        graph.constant(norm.bias),
-        axis=-1,
-        epsilon=norm.epsilon,
-    )
+    return precision.add_and_norm(graph, x, residual, norm)
 
 
 def _activation(graph: GraphBuilder, x: str, name: str) -> str:

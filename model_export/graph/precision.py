@@ -1,6 +1,6 @@
-"""How matrices are stored and multiplied: the only thing in which variants differ.
+"""How numbers are stored and computed with: the only thing in which variants differ.
 
-Both precisions compute every row on its own, so that a sentence's translation can't depend on
+Every precision computes every row on its own, so that a sentence's translation can't depend on
 the sentences it is batched with. This rules out ONNX Runtime's dynamic quantisation
 (DynamicQuantizeMatMul), which has one activation scale for the whole batch.
 """
@@ -14,7 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.graph.builder import CONTRIB, FLOAT, GraphBuilder
-from model_export.spec import Array, Linear
+from model_export.spec import Array, Attention, LayerNorm, Linear
+
+Attended = tuple[str, str, str]
+"""Query, [batch, length, d], key and value, [batch, h, length, d / h] or as key_or_value() says."""
 
 Range = tuple[float, float]
 """Least and greatest value."""
@@ -24,24 +27,100 @@ LEVELS = 127
 
 
 class Precision(Protocol):
-    """A way to store and to multiply matrices."""
+    """A way to store and to compute with what a network is made of."""
+
+    real: int
+    """ONNX's number of the type that operators hand on, and of memory.* and cache.*."""
+
+    def constant(self, graph: GraphBuilder, array: Array) -> str:
+        """A constant of the type real."""
+
+    def cast(self, graph: GraphBuilder, x: str) -> str:
+        """A float32 value in the type real."""
 
     def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
         """x @ weight + bias, for x: [..., inputs]."""
 
+    def logits(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        """The same in float32, whatever the type of x."""
+
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         """table[ids]."""
 
+    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
+        """LayerNorm(x + residual)."""
+
+    def key_mask(self, graph: GraphBuilder, lengths: str, keys: str, axis: int, most: int) -> str:
+        """What attend() takes so as to see no key behind its sentence's length.
+
+        lengths: [batch] int32; keys: a value with as many keys along its axis, at most this many.
+        """
+
+    def key_or_value(self, graph: GraphBuilder, x: str, attention: Attention) -> str:
+        """[batch, length, d] as attend() takes it."""
+
+    def attend(
+        self,
+        graph: GraphBuilder,
+        attention: Attention,
+        inputs: Attended,
+        mask: str = "",
+        bias: str = "",
+    ) -> str:
+        """softmax(query @ keyᵀ / sqrt(d / h) + bias) @ value, without the projections.
+
+        mask: of key_mask(); bias: [batch, 1, length of query, length of key] of the type real.
+        Returns [batch, length, d].
+        """
+
 
 class Float32:
-    """Everything in float32."""
+    """Everything in float32, with operators that are fast on a CPU."""
+
+    real: int = FLOAT
+
+    def constant(self, graph: GraphBuilder, array: Array) -> str:
+        return graph.constant(array)
+
+    def cast(self, graph: GraphBuilder, x: str) -> str:
+        return x
 
     def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
         product = graph.op("MatMul", x, graph.constant(linear.weight))
         return _add_bias(graph, product, linear.bias)
 
+    def logits(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        return self.product(graph, x, linear)
+
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         return graph.op("Gather", graph.constant(table), ids, axis=0)
+
+    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
+        return graph.op(
+            "LayerNormalization",
+            graph.op("Add", x, residual),
+            graph.constant(norm.scale),
+            graph.constant(norm.bias),
+            axis=-1,
+            epsilon=norm.epsilon,
+        )
+
+    def key_mask(self, graph: GraphBuilder, lengths: str, keys: str, axis: int, most: int) -> str:
+        return lengths
+
+    def key_or_value(self, graph: GraphBuilder, x: str, attention: Attention) -> str:
+        return x
+
+    def attend(
+        self,
+        graph: GraphBuilder,
+        attention: Attention,
+        inputs: Attended,
+        mask: str = "",
+        bias: str = "",
+    ) -> str:
+        fused = [*inputs, "", mask, bias]
+        return graph.op("MultiHeadAttention", *fused, domain=CONTRIB, num_heads=attention.heads)
 
 
 class Observed(Float32):
@@ -57,7 +136,7 @@ class Observed(Float32):
         return super().product(graph, x, linear)
 
 
-class RowScaledInt8:
+class RowScaledInt8(Float32):
     """int8 weights with one scale per output, uint8 activations with one scale per row.
 
     With r = max|x| of a row, x / r is rounded to n / 127 (stored as n + 128), multiplied in

@@ -101,7 +101,8 @@ def test_a_conversion_that_fails_leaves_nothing_behind(
         def product(self, graph: Any, x: str, linear: Linear) -> str:
             return super().product(graph, x, Linear(linear.weight, np.zeros_like(linear.bias)))
 
-    monkeypatch.setattr(graph, "Float32", Wrong)
+    wrong = graph.VARIANTS["fp32"]._replace(make=Wrong)
+    monkeypatch.setattr(graph, "VARIANTS", {"fp32": wrong})
     destination = tmp_path / "out" / "model"
     with pytest.raises(VerificationFailed, match="Variant fp32: log-probabilities differ"):
         convert(checkpoint, destination, variants=["fp32"])

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,7 +10,7 @@ from model_export.graph import layers
 from model_export.graph.builder import FLOAT, GraphBuilder
 from model_export.graph.precision import CalibratedInt8, Precision, RowScaledInt8, quantize
 from model_export.spec import Array, Checkpoint, Linear
-from tests.conftest import DATA, TINY_MARIAN, golden
+from tests.conftest import TINY_MARIAN, golden
 
 GOLDEN = golden("tiny")
 
@@ -22,9 +20,9 @@ def checkpoint() -> Checkpoint:
     return sources.load(TINY_MARIAN)
 
 
-@pytest.mark.parametrize("precision", list(graph.PRECISIONS))
-def test_the_graphs_satisfy_onnx_checker(checkpoint: Checkpoint, precision: str) -> None:
-    graphs = graph.build(checkpoint.network, precision)
+@pytest.mark.parametrize("variant", list(graph.VARIANTS))
+def test_the_graphs_satisfy_onnx_checker(checkpoint: Checkpoint, variant: str) -> None:
+    graphs = graph.build(checkpoint.network, variant)
     for model in (graphs.encoder, graphs.decoder):
         known = onnx.ModelProto.FromString(model.SerializeToString())
         # The checker knows the standard operators only.
@@ -55,20 +53,6 @@ def test_quantizing_loses_at_most_half_a_step() -> None:
     assert integers.dtype == np.int8
     assert np.abs(integers).max() == 127
     assert (np.abs(integers * scale - matrix) <= scale / 2 + 1e-7).all()
-
-
-@pytest.mark.parametrize("precision", [name for name, at in graph.DEVICES.items() if "cuda" in at])
-def test_every_operator_has_a_cuda_kernel(checkpoint: Checkpoint, precision: str) -> None:
-    kernels = json.loads((DATA / "cuda_kernels.json").read_text(encoding="utf-8"))["kernels"]
-    graphs = graph.build(checkpoint.network, precision)
-    for model in (graphs.encoder, graphs.decoder):
-        versions = {opset.domain: opset.version for opset in model.opset_import}
-        for node in model.graph.node:
-            assert any(
-                (kernel["domain"], kernel["op"]) == (node.domain, node.op_type)
-                and kernel["since"] <= versions[node.domain] <= kernel["until"]
-                for kernel in kernels
-            ), node.op_type
 
 
 def _run_product(precision: Precision, linear: Linear, rows: Array) -> Array:

@@ -1,0 +1,92 @@
+"""The precision of graphs for CUDA: other operators than on a CPU, in float16 or float32.
+
+Every operator has a CUDA kernel that does without cuDNN, which is larger than all else that the
+service needs. ONNX Runtime's MultiHeadAttention asks for cuDNN whether it uses it or not, so
+attention is made of products and softmax. Products, softmax and layer norm have float16 at their
+ends and compute in float32 (SkipLayerNormalization with the provider's option
+enable_skip_layer_norm_strict_mode, which the service sets).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import helper
+
+from model_export.errors import UnsupportedCheckpoint
+from model_export.graph.builder import CONTRIB, FLOAT, FLOAT16, GraphBuilder
+from model_export.graph.layers import split_heads
+from model_export.graph.precision import Attended
+from model_export.spec import Array, Attention, LayerNorm, Linear
+
+HIDDEN = -10_000.0
+"""Added to the score of a key behind its sentence's end: its share is 0, and where all keys are
+hidden, in an empty seat, nothing becomes NaN."""
+
+
+class ForCuda:
+    """Everything in float16 but logits and what follows them."""
+
+    def __init__(self, real: int = FLOAT16) -> None:
+        """real: FLOAT16, or FLOAT for everything in float32."""
+        self.real = real
+        self._dtype = helper.tensor_dtype_to_np_dtype(real)
+
+    def constant(self, graph: GraphBuilder, array: Array) -> str:
+        with np.errstate(over="ignore"):  # looked for below
+            stored = array.astype(self._dtype)
+        if not np.array_equal(np.isfinite(stored), np.isfinite(array)):
+            largest = np.abs(array[np.isfinite(array)]).max()
+            raise UnsupportedCheckpoint([f"A weight of {largest:g} is too large for float16."])
+        return graph.constant(stored)
+
+    def cast(self, graph: GraphBuilder, x: str) -> str:
+        return x if self.real == FLOAT else graph.op("Cast", x, to=self.real)
+
+    def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        product = graph.op("MatMul", x, self.constant(graph, linear.weight))
+        if not linear.bias.any():
+            return product
+        return graph.op("Add", product, self.constant(graph, linear.bias))
+
+    def logits(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        product = graph.op("MatMul", x, self.constant(graph, linear.weight))
+        product = graph.op("Cast", product, to=FLOAT)
+        return graph.op("Add", product, graph.constant(linear.bias))
+
+    def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
+        return graph.op("Gather", self.constant(graph, table), ids, axis=0)
+
+    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
+        scale, bias = self.constant(graph, norm.scale), self.constant(graph, norm.bias)
+        inputs = (x, residual, scale, bias)
+        return graph.op("SkipLayerNormalization", *inputs, domain=CONTRIB, epsilon=norm.epsilon)
+
+    def key_mask(self, graph: GraphBuilder, lengths: str, keys: str, axis: int, most: int) -> str:
+        count = graph.op("Shape", keys, start=axis, end=axis + 1)
+        columns = graph.constant(np.arange(most, dtype=np.int32))
+        columns = graph.op("Slice", columns, graph.integers(0), count)
+        seen = graph.op("Less", columns, graph.op("Unsqueeze", lengths, graph.integers(1)))
+        values = (self.constant(graph, np.array(value, np.float32)) for value in (0, HIDDEN))
+        mask = graph.op("Where", seen, *values)  # [batch, keys]
+        return graph.op("Unsqueeze", mask, graph.integers(1, 2))
+
+    def key_or_value(self, graph: GraphBuilder, x: str, attention: Attention) -> str:
+        return split_heads(graph, x, attention.heads, attention.value.bias.size)
+
+    def attend(
+        self,
+        graph: GraphBuilder,
+        attention: Attention,
+        inputs: Attended,
+        mask: str = "",
+        bias: str = "",
+    ) -> str:
+        query, key, value = inputs
+        width = attention.query.bias.size
+        query = split_heads(graph, query, attention.heads, width)
+        scale = {"alpha": (width // attention.heads) ** -0.5, "transB": 1}
+        scores = graph.op("FusedMatMul", query, key, domain=CONTRIB, **scale)
+        shares = graph.op("Softmax", graph.op("Add", scores, mask or bias), axis=-1)
+        attended = graph.op("MatMul", shares, value)  # [batch, h, length, d / h]
+        joined = graph.integers(0, 0, attention.value.bias.size)
+        return graph.op("Reshape", graph.op("Transpose", attended, perm=[0, 2, 1, 3]), joined)
