@@ -22,7 +22,6 @@ from service.domain import DecodingOptions
 from service.errors import InvalidPackage, ServiceError
 from service.metrics import Load, Metrics
 from service.package.directory import ModelDirectory
-from service.package.manifest import Manifest
 from service.runtime import providers
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.admission import Admission
@@ -41,8 +40,6 @@ DESCRIPTION = (
     "LibreTranslate's, so its clients work here."
 )
 
-FASTEST_FIRST = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
-"""Precisions by device."""
 WARM_UP = "1, 2, 3."
 WARM_UP_SECONDS = 60.0
 
@@ -96,8 +93,8 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
     providers.require(settings.runtime)
     directory = ModelDirectory.open(settings.model.directory)
     manifest = directory.manifest
-    name = settings.model.variant or _fastest_variant(manifest, settings.runtime.device)
-    variant = directory.variant(name)
+    name = settings.model.variant or directory.fastest(settings.runtime.device)
+    variant = directory.variant(name, settings.runtime.device)
     directory.check(directory.files_of(variant))
     tokenizer = Tokenizer.load(
         directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
@@ -153,17 +150,6 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
     app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)  # the outermost
     return app
-
-
-def _fastest_variant(manifest: Manifest, device: str) -> str:
-    for precision in FASTEST_FIRST[device]:
-        for name, variant in sorted(manifest.variants.items()):
-            if device in variant.devices and variant.precision == precision:
-                return name
-    raise InvalidPackage(
-        f"The model {manifest.name} has no variant for the device {device}; it has: "
-        f"{', '.join(sorted(manifest.variants))}."
-    )
 
 
 def _warm_up(engine: Engine, text: TextPipeline, options: DecodingOptions) -> None:

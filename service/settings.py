@@ -66,7 +66,8 @@ class RuntimeSettings(_Group):
     device_id: int = Field(default=0, ge=0, description="Which GPU.")
     gpu_memory_limit_mb: Positive | None = Field(
         default=None,
-        description="Most GPU memory that ONNX Runtime may take; unlimited by default.",
+        description="Most GPU memory (MiB) that each of the two graphs may take; what sentences "
+        "under way keep there comes on top. Unlimited by default.",
     )
 
 

@@ -12,6 +12,9 @@ from pydantic import ValidationError
 from service.errors import CorruptFile, InvalidPackage, MissingFile, UnsupportedFormat
 from service.package.manifest import FORMAT, MANIFEST_NAME, File, Manifest, Variant
 
+FASTEST_FIRST = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
+"""Precisions by device."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelDirectory:
@@ -31,13 +34,40 @@ class ModelDirectory:
         """
         return cls(path, parse_manifest(_read_manifest(path / MANIFEST_NAME)))
 
-    def variant(self, name: str) -> Variant:
-        """The variant of this name. Raises InvalidPackage naming those that exist."""
-        try:
-            return self.manifest.variants[name]
-        except KeyError:
-            known = ", ".join(sorted(self.manifest.variants))
-            raise InvalidPackage(f"{self.path} has no variant {name!r}; it has: {known}.") from None
+    def variant(self, name: str, device: str | None = None) -> Variant:
+        """The variant of this name.
+
+        Raises:
+            InvalidPackage: there is none, or it is not for the device; those that exist are named.
+        """
+        variant = self.manifest.variants.get(name)
+        if variant is None:
+            raise InvalidPackage(f"{self.path} has no variant {name!r}; it has: {self._known()}.")
+        if device is not None and device not in variant.devices:
+            raise InvalidPackage(
+                f"The variant {name!r} of {self.path} is not for the device {device}; it has: "
+                f"{self._known()}."
+            )
+        return variant
+
+    def fastest(self, device: str) -> str:
+        """The name of the fastest variant for a device, cpu or cuda.
+
+        Raises:
+            InvalidPackage: there is none.
+        """
+        for precision in FASTEST_FIRST[device]:
+            for name, variant in sorted(self.manifest.variants.items()):
+                if device in variant.devices and variant.precision == precision:
+                    return name
+        raise InvalidPackage(
+            f"{self.path} has no variant for the device {device}; it has: {self._known()}. "
+            "`python -m model_export convert --variants` makes others."
+        )
+
+    def _known(self) -> str:
+        variants = sorted(self.manifest.variants.items())
+        return ", ".join(f"{name} for {' and '.join(one.devices)}" for name, one in variants)
 
     def file(self, name: str) -> Path:
         """The path of a file that the manifest names."""

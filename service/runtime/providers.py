@@ -31,8 +31,10 @@ def providers(settings: RuntimeSettings) -> list[tuple[str, dict[str, Any]]]:
     options: dict[str, Any] = {
         "device_id": settings.device_id,
         "arena_extend_strategy": "kSameAsRequested",
-        "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": 0,  # fp32 is to mean the same on both devices
+        "enable_cudnn": 0,  # no graph of ours needs it, so it need not be there
+        # Layer norm of float16 is computed in float32; its sums of squares need that.
+        "enable_skip_layer_norm_strict_mode": 1,
     }
     if settings.gpu_memory_limit_mb is not None:
         options["gpu_mem_limit"] = settings.gpu_memory_limit_mb * 2**20

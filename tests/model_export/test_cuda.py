@@ -54,7 +54,7 @@ def with_activation(network: Transformer, activation: Activation) -> Transformer
 
 def name_of(data_type: int) -> str:
     """The type as kernels spell it: float16, int64, …"""
-    return onnx.TensorProto.DataType.Name(data_type).lower()
+    return str(onnx.TensorProto.DataType.Name(data_type)).lower()
 
 
 class Typed:

@@ -96,5 +96,36 @@ def test_a_file_with_one_changed_bit_is_named(copy: Path) -> None:
 
 
 def test_an_unknown_variant_is_answered_with_the_known_ones(copy: Path) -> None:
-    with pytest.raises(InvalidPackage, match="no variant 'int4'; it has: fp32, int8"):
+    with pytest.raises(InvalidPackage, match="no variant 'int4'; it has: fp32 for cpu, int8 for"):
         ModelDirectory.open(copy).variant("int4")
+
+
+def with_variants(copy: Path, *variants: str) -> ModelDirectory:
+    """The directory with variants of these precisions, and of nothing else, for these devices."""
+    entries = {}
+    for variant in variants:
+        precision, _, device = variant.partition("-")
+        files = {"encoder": "encoder.fp32.onnx", "decoder": "decoder.fp32.onnx"}
+        entries[variant] = {"precision": precision, "devices": [device], **files}
+    change_manifest(copy, variants=entries)
+    return ModelDirectory.open(copy)
+
+
+def test_each_device_gets_its_fastest_variant(copy: Path) -> None:
+    directory = with_variants(copy, "fp32-cpu", "int8-cpu", "fp16-cuda", "fp32-cuda")
+    assert (directory.fastest("cpu"), directory.fastest("cuda")) == ("int8-cpu", "fp16-cuda")
+    directory = with_variants(copy, "fp32-cpu", "fp32-cuda")
+    assert (directory.fastest("cpu"), directory.fastest("cuda")) == ("fp32-cpu", "fp32-cuda")
+
+
+def test_a_device_that_no_variant_is_for(copy: Path) -> None:
+    directory = with_variants(copy, "fp32-cpu", "int8-cpu")
+    with pytest.raises(InvalidPackage, match="no variant for the device cuda; it has: fp32-cpu"):
+        directory.fastest("cuda")
+
+
+def test_a_variant_that_is_for_another_device_is_not_taken(copy: Path) -> None:
+    directory = with_variants(copy, "fp32-cpu", "fp16-cuda")
+    assert directory.variant("fp16-cuda", "cuda").precision == "fp16"
+    with pytest.raises(InvalidPackage, match=r"'fp16-cuda' .* is not for the device cpu; it has"):
+        directory.variant("fp16-cuda", "cpu")

@@ -34,9 +34,10 @@ def test_cuda_without_a_gpu_is_refused_and_not_replaced_by_the_cpu(tiny_director
         OnnxSeq2Seq.load(directory, directory.variant("fp32"), RuntimeSettings(device="cuda"))
 
 
-def test_cuda_is_asked_for_with_bounded_memory_and_plain_float32() -> None:
+def test_cuda_is_asked_for_with_bounded_memory_and_exact_numbers() -> None:
     settings = RuntimeSettings(device="cuda", device_id=1, gpu_memory_limit_mb=2)
     ((name, options),) = providers.providers(settings)
     assert name == "CUDAExecutionProvider"
     assert options["gpu_mem_limit"] == 2 * 2**20
     assert (options["device_id"], options["use_tf32"]) == (1, 0)
+    assert options["enable_skip_layer_norm_strict_mode"] == 1
