@@ -25,7 +25,7 @@ def write(
     """Write the model.
 
     Args:
-        compute_type: float32 or int8.
+        compute_type: float32, float16 or int8.
         tokens: what the tokens are called; str(i) if this is left out. The last one, which only
             starts, is left out of the model.
     """

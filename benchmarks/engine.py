@@ -2,7 +2,8 @@
 number of threads, by turns in one run. A ratio above 1 means that ours is faster.
 
 Lengths are forced, so that both do the same work whatever the weights. With the default model's
-checkpoint the sentences are translated freely, and the share of equal translations is shown.
+checkpoint the sentences are translated freely, and the share of equal translations is shown; with
+`--device cuda` also the share of those that are equal to ours in fp32 on the CPU.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ from service.runtime.seq2seq import OnnxSeq2Seq
 from service.runtime.session import Graph
 from service.settings import RuntimeSettings
 
-PRECISIONS = {"int8": "int8", "fp32": "float32"}
-"""Our name of a precision → CTranslate2's."""
+PRECISIONS = {
+    "cpu": {"int8": "int8", "fp32": "float32"},
+    "cuda": {"fp16": "float16", "fp32-cuda": "float32"},
+}
+"""Our name of a variant → CTranslate2's compute type, by device."""
 FORCED = 20
 """Tokens of a translation of the random model."""
 FREE = 256
@@ -40,15 +44,18 @@ Sources = Sequence[tuple[int, ...]]
 class Contest:
     """Both engines with the same weights. Ours keeps a running batch, as in the service."""
 
-    ours: OnnxSeq2Seq
-    search: Search
+    ours: Search
     theirs: ctranslate2.Translator
+    reference: Search | None
+    """Ours in fp32 on the CPU, unless that is where the contest is."""
     forced: bool
 
-    def run_ours(self, some: Sources, beam_size: int) -> list[tuple[int, ...]]:
+    def run_ours(
+        self, some: Sources, beam_size: int, search: Search | None = None
+    ) -> list[tuple[int, ...]]:
         longest = FORCED if self.forced else FREE
         options = DecodingOptions(beam_size=beam_size, max_decoding_length=longest)
-        found = self.search.run(some, [options] * len(some))
+        found = (search or self.ours).run(some, [options] * len(some))
         return [hypotheses[0].target_ids for hypotheses in found]
 
     def run_theirs(self, some: Sources, beam_size: int) -> list[tuple[int, ...]]:
@@ -66,7 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="the default model's checkpoint")
     parser.add_argument("source", type=Path, help="source text, one sentence a line")
     parser.add_argument("--models", nargs="+", default=["default", "opus-mt"])
-    parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
+    parser.add_argument("--device", default="cpu", choices=PRECISIONS)
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        help="variants, by default all for the device: "
+        + "; ".join(f"{device}: {', '.join(names)}" for device, names in PRECISIONS.items()),
+    )
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32, 64])
     parser.add_argument("--beams", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--threads", type=int, default=1)
@@ -89,7 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
             if model == "default"
             else random_transformer.make(random_transformer.OPUS_MT)
         )
-        for precision in arguments.precisions:
+        for precision in _variants(arguments):
             with tempfile.TemporaryDirectory() as folder:
                 contest = _contest(
                     network, precision, Path(folder), arguments, encoded, model != "default"
@@ -102,6 +115,14 @@ def run(arguments: argparse.Namespace) -> None:
                         )
 
 
+def _variants(arguments: argparse.Namespace) -> Sequence[str]:
+    known = PRECISIONS[arguments.device]
+    wanted = arguments.precisions or list(known)
+    if not {*wanted} <= {*known}:
+        raise SystemExit(f"--precisions for {arguments.device} are {', '.join(known)}.")
+    return wanted
+
+
 def _contest(
     network: Transformer,
     precision: str,
@@ -110,26 +131,28 @@ def _contest(
     sample: Sources,
     forced: bool,
 ) -> Contest:
-    settings = RuntimeSettings(threads=arguments.threads)
+    settings = RuntimeSettings(device=arguments.device, threads=arguments.threads)
+    compute_type = PRECISIONS[arguments.device][precision]
     start = len(network.source_embedding.table) - 1
     target = Target(start, 0, network.projection.bias.size, len(network.target_embedding.positions))
     ranges = calibration.observe_ids(network, sample, target) if precision == "int8" else None
-    graphs = graph.build(network, precision, ranges)
-    encoder, decoder = package.write_graphs(folder, precision, graphs)
-    ours = OnnxSeq2Seq(
-        Graph(folder / encoder, settings),
-        Graph(folder / decoder, settings),
-        padding=start,
-        target=target,
-    )
-    ctranslate2_weights.write(network, folder / "peer", PRECISIONS[precision])
+
+    def load(variant: str, settings: RuntimeSettings) -> Search:
+        files = package.write_graphs(folder, variant, graph.build(network, variant, ranges))
+        encoder, decoder = (Graph(folder / file, settings) for file in files)
+        return Search(OnnxSeq2Seq(encoder, decoder, start, target).begin(), target)
+
+    ours = load(precision, settings)
+    reference = load("fp32", RuntimeSettings()) if settings.device == "cuda" else None
+    ctranslate2_weights.write(network, folder / "peer", compute_type)
     theirs = ctranslate2.Translator(
         str(folder / "peer"),
-        compute_type=PRECISIONS[precision],
+        device=arguments.device,
+        compute_type=compute_type,
         inter_threads=1,
         intra_threads=arguments.threads,
     )
-    return Contest(ours, Search(ours.begin(), target), theirs, forced)
+    return Contest(ours, theirs, reference, forced)
 
 
 def _measure(contest: Contest, encoded: Sources, batch: int, beam_size: int, rounds: int) -> str:
@@ -142,11 +165,20 @@ def _measure(contest: Contest, encoded: Sources, batch: int, beam_size: int, rou
         return 1000 * (time.perf_counter() - started) / len(some), found
 
     (_, ours), (_, theirs) = turn(contest.run_ours), turn(contest.run_theirs)  # warm-up
-    equal = float(np.mean([a == b for a, b in zip(ours, theirs, strict=True)]))
+    equal = f"{_share_of_equal(ours, theirs):.0%}"
+    if contest.reference is not None:
+        on_cpu = [
+            ids for one in batches for ids in contest.run_ours(one, beam_size, contest.reference)
+        ]
+        equal += f", fp32 on CPU {_share_of_equal(ours, on_cpu):.0%}"
     times = [(turn(contest.run_ours)[0], turn(contest.run_theirs)[0]) for _ in range(rounds)]
     ratios = [theirs / ours for ours, theirs in times]
     return (
         f"{statistics.median(ours for ours, _ in times):.2f} | "
         f"{statistics.median(theirs for _, theirs in times):.2f} | "
-        f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}–{max(ratios):.2f}) | {equal:.0%}"
+        f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}–{max(ratios):.2f}) | {equal}"
     )
+
+
+def _share_of_equal(some: Sequence[object], others: Sequence[object]) -> float:
+    return float(np.mean([a == b for a, b in zip(some, others, strict=True)]))

@@ -46,6 +46,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 FROM runtime AS flavour-cpu
 ENV SEQ2SEQ_RUNTIME__DEVICE=cpu
 
+# Built and checked without a GPU; it has not run on one yet. No cuDNN: no graph needs it.
 FROM runtime AS flavour-gpu
 ENV SEQ2SEQ_RUNTIME__DEVICE=cuda \
     NVIDIA_VISIBLE_DEVICES=all \
