@@ -119,8 +119,8 @@ def _variant(staging: Path, checkpoint: Checkpoint, precision: str) -> dict[str,
     graphs = graph.build(checkpoint.network, precision, ranges)
     encoder, decoder = package.write_graphs(staging, precision, graphs)
     return {
-        "precision": precision,
-        "devices": graph.DEVICES[precision],
+        "precision": graph.VARIANTS[precision].precision,
+        "devices": [graph.VARIANTS[precision].device],
         "encoder": encoder,
         "decoder": decoder,
     }
