@@ -35,7 +35,8 @@ def client_of(directory: Path, max_mb: int) -> Iterator[httpx.Client]:
     settings = Settings(
         model=ModelSettings(directory=directory, variant="fp32"),
         runtime=RuntimeSettings(threads=1),
-        decoding=DecodingSettings(max_decoding_length=20),
+        # Second tries would be counted as well.
+        decoding=DecodingSettings(max_decoding_length=20, retry_repetitions=False),
         cache=CacheSettings(max_mb=max_mb),
     )
     with (
