@@ -1,8 +1,9 @@
 """Which values flow through a network: the range of every product's input on sample sentences.
 
-Post-training static quantisation with the least and the greatest value seen (Jacob et al. 2018,
-"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-section 3). The sentences are translated by the service's own search in fp32.
+Post-training static quantisation with the least and the greatest value of each channel that was
+seen (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", section 3). The sentences are translated by the service's own
+search in fp32.
 """
 
 from __future__ import annotations
@@ -57,21 +58,24 @@ def observe_ids(
 
 
 class _Widest:
-    """The widest range of each of a graph's products."""
+    """The widest range of each channel of each of a graph's products."""
 
     def __init__(self, graph: Graph) -> None:
-        self.names = names(graph.outputs, "range.")
-        self._bounds = np.zeros((len(self.names), 2), np.float32)  # zero is in every range
+        self.shapes: dict[str, tuple[int, ...]] = {
+            name: tuple(graph.outputs[name].shape) for name in names(graph.outputs, "range.")
+        }
+        # Zero is in every range.
+        self._bounds = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
 
     def see(self, outputs: dict[str, Array]) -> None:
         """Take the outputs of a run in."""
-        bounds = np.array([outputs[name] for name in self.names])
-        self._bounds[:, 0] = np.minimum(self._bounds[:, 0], bounds[:, 0])
-        self._bounds[:, 1] = np.maximum(self._bounds[:, 1], bounds[:, 1])
+        for name, bounds in self._bounds.items():
+            np.minimum(bounds[0], outputs[name][0], out=bounds[0])
+            np.maximum(bounds[1], outputs[name][1], out=bounds[1])
 
     @property
     def ranges(self) -> tuple[Range, ...]:
-        return tuple((float(low), float(high)) for low, high in self._bounds)
+        return tuple((bounds[0], bounds[1]) for bounds in self._bounds.values())
 
 
 class _Observed:
@@ -97,8 +101,8 @@ class _ObservedDecoding(OnnxDecoding):
         self._widest = widest
 
     def step(self, step: StepInput) -> Candidates:
-        for name in self._widest.names:
-            self.binding.fetch(name, (2,))
+        for name, shape in self._widest.shapes.items():
+            self.binding.fetch(name, shape)
         found = super().step(step)
         self._widest.see(self.binding.fetched)
         return found

@@ -72,12 +72,27 @@ def test_calibrated_products_round_within_their_range_and_clip_outside() -> None
     linear = Linear(
         random.normal(size=(32, 16)).astype(np.float32), random.normal(size=16).astype(np.float32)
     )
+    one = np.ones(32, np.float32)
     rows = random.uniform(-1, 3, size=(40, 32)).astype(np.float32)
-    found = _run_product(CalibratedInt8([(-1.0, 3.0)]), linear, rows)
+    found = _run_product(CalibratedInt8([(-one, 3 * one)]), linear, rows)
     np.testing.assert_allclose(found, rows @ linear.weight + linear.bias, atol=0.3)
-    clipped = _run_product(CalibratedInt8([(-1.0, 1.0)]), linear, rows)
-    expected = np.clip(rows, -1, 1) @ linear.weight + linear.bias
-    np.testing.assert_allclose(clipped, expected, atol=0.3)
+    clipped = _run_product(CalibratedInt8([(-one, one)]), linear, rows)
+    assert np.abs(clipped - found).max() > 1
+    within = np.clip(rows, -1, 1)
+    same = _run_product(CalibratedInt8([(-one, one)]), linear, within)
+    np.testing.assert_allclose(same, within @ linear.weight + linear.bias, atol=0.3)
+
+
+def test_a_channel_that_is_much_larger_takes_no_precision_from_the_others() -> None:
+    random = np.random.default_rng(2)
+    linear = Linear(random.normal(size=(32, 16)).astype(np.float32), np.zeros(16, np.float32))
+    rows = random.normal(size=(200, 32)).astype(np.float32)
+    rows[:, 3] *= 100
+    linear.weight[3] /= 100
+    expected = rows @ linear.weight
+    smooth = CalibratedInt8([(rows.min(axis=0), rows.max(axis=0))])
+    found = _run_product(smooth, linear, rows)
+    assert np.abs(found - expected).mean() < 0.1
 
 
 def test_a_row_of_zeros_stays_zeros_in_int8() -> None:
