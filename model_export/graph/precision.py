@@ -22,7 +22,7 @@ Attended = tuple[str, str, str]
 Range = tuple[Array, Array]
 """Least and greatest value of each channel, (inputs,) both."""
 
-SMOOTHING = 0.7
+SMOOTHING = 0.65
 """Share of the difference between channels that goes from activations to weights."""
 TINY = 1e-6
 """Stands for the largest value of a channel that is always zero."""
