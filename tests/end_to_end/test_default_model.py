@@ -66,14 +66,16 @@ def test_int8_stays_close_to_ctranslate2_in_float32(served: OnnxSeq2Seq, number:
     options = DecodingOptions(**{"max_decoding_length": 40, **expected["options"]})
     found = decode(served, SOURCES, [options] * len(SOURCES), served.target)
     same = [
-        (hypotheses[0].score, results[0]["score"])
+        (hypotheses[0], results[0]["score"])
         for hypotheses, results in zip(found, expected["results"], strict=True)
         if list(hypotheses[0].target_ids) == results[0]["tokens"]
     ]
     assert len(same) >= 0.8 * len(SOURCES)
-    total = max(abs(ours - theirs) for ours, theirs in same)
-    # Scores are means of log-probabilities over tokens; at length_penalty 0 they are sums.
-    assert total < (0.05 if options.length_penalty else 0.5)
+    for ours, theirs in same:
+        # Scores are sums of log-probabilities / length ** length_penalty.
+        length = len(ours.target_ids) + 1
+        mean = abs(ours.score - theirs) * length ** (options.length_penalty - 1)
+        assert mean < 0.05
 
 
 def test_the_readmes_example(client: httpx.Client) -> None:
