@@ -30,10 +30,13 @@ MIN_WIDTH = 2
 """Least source length and least places of a seat. ONNX Runtime multiplies matrices of one row by
 another kernel, whose last digit differs; with two at least, a sentence's result can't depend on
 its company."""
-SLOT_STEP = 16
-"""Slots are added by so many, so that the cache is not copied at every step."""
+FIRST_SLOTS = 16
+STEP = 8
+"""Sizes are multiples of this, so that few steps have to move what is kept."""
 SHRINK_SHARE = 0.5
-"""Memory is given back when no more than this share of it is needed."""
+"""Memory is given back when no more than this share of it is needed …"""
+SHRINK_FROM = 2048
+"""… and there are more places for keys than these; with fewer, moving costs more than it saves."""
 
 Encode = Callable[[list[tuple[int, ...]]], dict[str, Array]]
 """Outputs of the encoder for some sentences."""
@@ -157,7 +160,7 @@ class OnnxDecoding:
     def _feed_slots(self, slots: Slots, layout: Layout) -> None:
         chosen = slots.write(layout)
         while chosen is None:
-            self._resize({"slots": slots.count + max(SLOT_STEP, _rounded(slots.count // 2))})
+            self._resize({"slots": slots.count + max(STEP, _rounded(slots.count // 2))})
             chosen = slots.write(layout)
         index = np.empty((len(chosen), self._heads, 3), np.int64)
         index[..., 0] = layout.seats[:, None]
@@ -175,22 +178,31 @@ class OnnxDecoding:
 
     def _take_seats(self, numbers: Sequence[int]) -> list[int]:
         """Seat new sentences, making room where there is none."""
+        self._make_room(len(numbers))
         sizes = self._tensors.sizes
-        wanted = self._needed() | {"slots": SLOT_STEP, SEATS: len(self._seats) + len(numbers)}
-        wanted = {name: max(size, sizes[name]) for name, size in wanted.items() if name in sizes}
-        if wanted != sizes:
-            self._resize(wanted)
         free = sorted(set(range(sizes[SEATS])).difference(self._seats.values()))
         taken = dict(zip(numbers, free, strict=False))
         self._layout = None
         self._seats |= taken
         return list(taken.values())
 
+    def _make_room(self, joining: int) -> None:
+        wanted = self._needed() | {SEATS: len(self._seats) + joining}
+        sizes = self._tensors.sizes
+        if not self._seats:
+            self._tensors.clear(wanted)
+            if self._slots is not None:
+                self._slots.clear(wanted["slots"])
+            return
+        wanted = {name: max(size, sizes[name]) for name, size in wanted.items() if name in sizes}
+        if wanted != sizes:
+            self._resize(wanted)
+
     def _needed(self) -> dict[str, int]:
         """The sizes that the sentences here need."""
-        slots = 0 if self._slots is None else _rounded(self._slots.needed)
-        source = max(MIN_SOURCE, *self._lengths.values())
-        return {SEATS: len(self._seats), "source": source, "slots": slots}
+        slots = 0 if self._slots is None else max(FIRST_SLOTS, _rounded(self._slots.needed))
+        source = max(self._lengths.values())
+        return {SEATS: len(self._seats), "source": _rounded(source), "slots": slots}
 
     def _shrink(self) -> None:
         """Move the sentences together when half of the room or more is empty."""
@@ -198,6 +210,8 @@ class OnnxDecoding:
             return
         self._some_left, self._layout = False, None
         sizes = self._tensors.sizes
+        if sizes[SEATS] * sum(sizes.values()) < SHRINK_FROM:
+            return
         needed = {name: size for name, size in self._needed().items() if name in sizes}
         if prod(needed.values()) <= SHRINK_SHARE * prod(sizes.values()):
             self._resize(needed, list(self._seats.values()))
@@ -233,5 +247,5 @@ def names(values: Iterable[str], prefix: str) -> list[str]:
     return [name for name in values if name.startswith(prefix)]
 
 
-def _rounded(slots: int) -> int:
-    return -(-slots // SLOT_STEP) * SLOT_STEP
+def _rounded(size: int) -> int:
+    return -(-size // STEP) * STEP

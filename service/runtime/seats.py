@@ -16,6 +16,9 @@ Dimensions = Sequence[int | str]
 
 SEATS = "sentences"
 """The dimension that counts seats."""
+MAX_VIEWS = 200
+"""So many shapes of the same memory are remembered: making a value for ONNX Runtime takes longer
+than a small product."""
 
 
 class Tensors:
@@ -28,59 +31,61 @@ class Tensors:
         self, dimensions: Mapping[str, Dimensions], types: Mapping[str, type], device: str, id_: int
     ) -> None:
         self._dimensions = dimensions
-        self._types = types
         self._device, self._device_id = device, id_
         self._arrays: dict[str, Array] = {}
-        self._memory: dict[str, Array] = {}  # one-dimensional, of which the tensors are a part
-        self._spare: dict[str, Array] = {}
+        # One-dimensional; a tensor is the beginning of its memory, and moves to the spare one.
+        self._memory: dict[str, Array] = {name: np.zeros(0, types[name]) for name in dimensions}
+        self._spare = dict(self._memory)
+        self._views: dict[tuple[int, tuple[int, ...]], onnxruntime.OrtValue] = {}
         self.values: dict[str, onnxruntime.OrtValue] = {}
-        """The tensors as the graphs take them; other objects after resize() and, away from the
-        CPU, after write()."""
+        """The tensors as the graphs take them; other objects after clear() and resize() and, away
+        from the CPU, after write()."""
         self.sizes = dict.fromkeys(
             (size for shape in dimensions.values() for size in shape if isinstance(size, str)), 0
         )
         """The varying dimensions."""
 
+    def clear(self, sizes: Mapping[str, int]) -> None:
+        """Change varying dimensions and forget all values."""
+        self._change(sizes)
+        for name in self._dimensions:
+            self._place(name, None)
+
     def resize(self, sizes: Mapping[str, int], seats: Sequence[int] | None = None) -> None:
         """Change varying dimensions. seats: those that stay, in their new order; all if None."""
-        self.sizes |= {name: size for name, size in sizes.items() if name in self.sizes}
-        for name, shape in self._dimensions.items():
-            resized = self._room(name, self._shape(shape))
-            if name in self.values:
-                old = self._host(name)
-                old = old if seats is None else old[list(seats)]
-                kept = tuple(map(slice, map(min, old.shape, resized.shape)))
-                resized[kept] = old[kept]
-            self._put(name, resized)
+        self._change(sizes)
+        for name in self._dimensions:
+            old = self._host(name)
+            self._memory[name], self._spare[name] = self._spare[name], self._memory[name]
+            self._place(name, old if seats is None else old[list(seats)])
 
     def write(self, name: str, seats: Sequence[int], rows: Array) -> None:
         """Fill seats of one tensor; what varies may be smaller than there is room for."""
         array = self._host(name)
         room: tuple[Any, ...] = (list(seats), *map(slice, rows.shape[1:]))
         array[room] = rows
-        if self._device != "cpu":
-            self._put(name, array)
+        self._put(name, array)
 
-    def _room(self, name: str, shape: Sequence[int]) -> Array:
-        """Memory for a tensor: what the one before the last had, if that is enough.
+    def _change(self, sizes: Mapping[str, int]) -> None:
+        self.sizes |= {name: size for name, size in sizes.items() if name in self.sizes}
 
-        New memory is dear, as the system hands it out page by page. What is not overwritten must
-        be numbers, not NaN, as attention multiplies what nobody sees by zero.
-        """
+    def _place(self, name: str, old: Array | None) -> None:
+        """Put a tensor into its memory, with those of the old values that fit."""
+        shape = [
+            size if isinstance(size, int) else self.sizes[size] for size in self._dimensions[name]
+        ]
         size = prod(shape)
-        memory = self._spare.pop(name, None)
-        if memory is None or len(memory) < size:
-            memory = np.zeros(size + size // 2, self._types[name])
-        if name in self._memory:
-            self._spare[name] = self._memory[name]
-        self._memory[name] = memory
-        room = memory[:size].reshape(shape)
-        if room.ndim == 1:
-            room[:] = 0  # lengths must fit
-        return room
-
-    def _shape(self, dimensions: Dimensions) -> list[int]:
-        return [size if isinstance(size, int) else self.sizes[size] for size in dimensions]
+        if len(self._memory[name]) < size:
+            # New memory is dear, as the system hands it out page by page.
+            self._memory[name] = np.zeros(size + size // 2, self._memory[name].dtype)
+        array = self._memory[name][:size].reshape(shape)
+        # What is left in the others are numbers and never NaN; attention multiplies them by zero.
+        if array.ndim == 1:
+            array[:] = 0  # lengths must fit
+        if old is not None:
+            kept = tuple(map(slice, map(min, old.shape, array.shape)))
+            array[kept] = old[kept]
+        self._put(name, array)
 
     def _host(self, name: str) -> Array:
         if self._device == "cpu":
@@ -89,7 +94,18 @@ class Tensors:
 
     def _put(self, name: str, array: Array) -> None:
         if self._device == "cpu":
-            self._arrays[name] = array  # the value below is this memory
+            self._arrays[name] = array
+            self.values[name] = self._view(array)
+            return
         self.values[name] = onnxruntime.OrtValue.ortvalue_from_numpy(
             array, self._device, self._device_id
         )
+
+    def _view(self, array: Array) -> onnxruntime.OrtValue:
+        """An array as a value that shares its memory and keeps it."""
+        place = array.ctypes.data, array.shape
+        if place not in self._views:
+            if len(self._views) >= MAX_VIEWS:
+                self._views.clear()
+            self._views[place] = onnxruntime.OrtValue.ortvalue_from_numpy(array)
+        return self._views[place]

@@ -66,6 +66,11 @@ class Slots:
         used = np.flatnonzero((self._bias == SEEN).any(axis=0))
         return int(used[-1]) + 1 if len(used) else 0
 
+    def clear(self, count: int) -> None:
+        """Have this many slots, of which no row of the last step sees any."""
+        self._bias = np.full((len(self._bias), count), UNSEEN)
+        self._most = 0
+
     def resize(self, count: int) -> None:
         """Have this many slots, at least needed."""
         resized = np.full((len(self._bias), count), UNSEEN)
