@@ -54,7 +54,8 @@ class Contest:
         """What requests ask for beside the translation; the beam is the services' default."""
         if self.model == model_directories.DEFAULT:
             return {}
-        return {"max_decoding_length": FORCED}  # its end token is never generated
+        # Its end token is never generated, and what it writes is repetitive.
+        return {"max_decoding_length": FORCED, "retry_repetitions": False}
 
     @property
     def requests(self) -> list[bytes]:

@@ -55,9 +55,12 @@ class Service:
 def ours(
     directory: Path | None = None, settings: Mapping[str, object] | None = None
 ) -> Iterator[Service]:
-    """This project's service. settings: by their names without SEQ2SEQ_."""
+    """This project's service, without its cache: the load is of sentences that come again.
+
+    settings: by their names without SEQ2SEQ_.
+    """
     port = _free_port()
-    chosen = {"SERVER__PORT": port, **(settings or {})}
+    chosen = {"SERVER__PORT": port, "CACHE__MAX_MB": 0, **(settings or {})}
     if directory is not None:
         chosen["MODEL__DIRECTORY"] = directory.resolve()
     variables = {f"SEQ2SEQ_{name}": str(value) for name, value in chosen.items()}

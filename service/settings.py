@@ -81,12 +81,12 @@ class SchedulingSettings(_Group):
         default=128, description="Most rows in a batch: the beam sizes of its sentences, added up."
     )
     max_bulk_rows: Positive = Field(
-        default=64,
+        default=32,
         description="The same for a batch of bulk sentences. A step of it is what an interactive "
         "sentence may have to wait for.",
     )
     max_joining_tokens: Positive = Field(
-        default=256,
+        default=128,
         description="Most source tokens of sentences that join a running batch between two steps.",
     )
     bulk_share: float = Field(
