@@ -19,7 +19,7 @@ PAIR = {"source": "fr", "target": "en"}
 OK = 200
 BUSY = frozenset({503, 504})
 """Refused or too late: any request may be answered so."""
-FINISH_REASONS = {"eos", "length"}
+FINISH_REASONS = {"eos", "length", "repetition"}
 UNTRANSLATED = ("   ", "\n\n", "12 345,67", "😀 😀", "https://example.org/a?b=c", "…", "\u200b")
 LONGEST_REQUEST = 50_000
 """Characters; as SEQ2SEQ_LIMITS__MAX_CHARACTERS."""

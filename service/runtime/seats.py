@@ -16,6 +16,8 @@ Dimensions = Sequence[int | str]
 
 SEATS = "sentences"
 """The dimension that counts seats."""
+KEPT_BYTES = 2**21
+"""An empty batch keeps no more memory for a tensor than this."""
 MAX_VIEWS = 200
 """So many shapes of the same memory are remembered: making a value for ONNX Runtime takes longer
 than a small product."""
@@ -49,6 +51,7 @@ class Tensors:
         """Change varying dimensions and forget all values."""
         self._change(sizes)
         for name in self._dimensions:
+            self._give_back(name)
             self._place(name, None)
 
     def resize(self, sizes: Mapping[str, int], seats: Sequence[int] | None = None) -> None:
@@ -77,6 +80,7 @@ class Tensors:
         size = prod(shape)
         if len(self._memory[name]) < size:
             # New memory is dear, as the system hands it out page by page.
+            self._views.clear()  # they hold the memory of before
             self._memory[name] = np.zeros(size + size // 2, self._memory[name].dtype)
         array = self._memory[name][:size].reshape(shape)
         # What is left in the others are numbers and never NaN; attention multiplies them by zero.
@@ -86,6 +90,14 @@ class Tensors:
             kept = tuple(map(slice, map(min, old.shape, array.shape)))
             array[kept] = old[kept]
         self._put(name, array)
+
+    def _give_back(self, name: str) -> None:
+        """Forget memory that was needed once and is large."""
+        nothing = self._memory[name][:0].copy()
+        for memories in (self._memory, self._spare):
+            if memories[name].nbytes > KEPT_BYTES:
+                self._views.clear()
+                memories[name] = nothing
 
     def _host(self, name: str) -> Array:
         if self._device == "cpu":
