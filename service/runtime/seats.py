@@ -17,7 +17,9 @@ Dimensions = Sequence[int | str]
 SEATS = "sentences"
 """The dimension that counts seats."""
 KEPT_BYTES = 2**21
-"""An empty batch keeps no more memory for a tensor than this."""
+"""An empty batch keeps no more memory for a tensor than this, …"""
+SLACK = 3
+"""… and another one no more than this times what the tensor takes."""
 MAX_VIEWS = 200
 """So many shapes of the same memory are remembered: making a value for ONNX Runtime takes longer
 than a small product."""
@@ -51,7 +53,7 @@ class Tensors:
         """Change varying dimensions and forget all values."""
         self._change(sizes)
         for name in self._dimensions:
-            self._give_back(name)
+            self._give_back(name, KEPT_BYTES)
             self._place(name, None)
 
     def resize(self, sizes: Mapping[str, int], seats: Sequence[int] | None = None) -> None:
@@ -60,6 +62,7 @@ class Tensors:
         for name in self._dimensions:
             old = self._host(name)
             self._memory[name], self._spare[name] = self._spare[name], self._memory[name]
+            self._give_back(name, max(KEPT_BYTES, SLACK * self._bytes(name)))
             self._place(name, old if seats is None else old[list(seats)])
 
     def write(self, name: str, seats: Sequence[int], rows: Array) -> None:
@@ -74,9 +77,7 @@ class Tensors:
 
     def _place(self, name: str, old: Array | None) -> None:
         """Put a tensor into its memory, with those of the old values that fit."""
-        shape = [
-            size if isinstance(size, int) else self.sizes[size] for size in self._dimensions[name]
-        ]
+        shape = self._shape(name)
         size = prod(shape)
         if len(self._memory[name]) < size:
             # New memory is dear, as the system hands it out page by page.
@@ -91,11 +92,19 @@ class Tensors:
             array[kept] = old[kept]
         self._put(name, array)
 
-    def _give_back(self, name: str) -> None:
-        """Forget memory that was needed once and is large."""
+    def _bytes(self, name: str) -> int:
+        """What a tensor takes at its present size."""
+        return prod(self._shape(name)) * self._memory[name].itemsize
+
+    def _shape(self, name: str) -> list[int]:
+        dimensions = self._dimensions[name]
+        return [size if isinstance(size, int) else self.sizes[size] for size in dimensions]
+
+    def _give_back(self, name: str, most: int) -> None:
+        """Forget memory of more than so many bytes, which was needed once."""
         nothing = self._memory[name][:0].copy()
         for memories in (self._memory, self._spare):
-            if memories[name].nbytes > KEPT_BYTES:
+            if memories[name].nbytes > most:
                 self._views.clear()
                 memories[name] = nothing
 
