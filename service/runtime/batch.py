@@ -31,6 +31,7 @@ MIN_WIDTH = 2
 another kernel, whose last digit differs; with two at least, a sentence's result can't depend on
 its company."""
 FIRST_SLOTS = 16
+"""Slots of a batch whose sentences have no tokens yet."""
 STEP = 8
 """Sizes are multiples of this, so that few steps have to move what is kept."""
 SHRINK_SHARE = 0.5
@@ -199,7 +200,7 @@ class OnnxDecoding:
             self._resize(wanted)
 
     def _needed(self) -> dict[str, int]:
-        """The sizes that the sentences here need."""
+        """The sizes that the sentences here need, whose sources are known already."""
         slots = 0 if self._slots is None else max(FIRST_SLOTS, _rounded(self._slots.needed))
         source = max(self._lengths.values())
         return {SEATS: len(self._seats), "source": _rounded(source), "slots": slots}
