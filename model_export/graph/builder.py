@@ -18,7 +18,7 @@ from onnx import (
 )
 
 CONTRIB = "com.microsoft"
-OPSET = 21
+OPSET = 24
 """ai.onnx operator set of every graph; ONNX Runtime 1.31 has kernels for all operators used."""
 IR_VERSION = 10
 

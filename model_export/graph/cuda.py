@@ -70,8 +70,13 @@ class ForCuda:
         mask = graph.op("Where", seen, *values)  # [batch, keys]
         return graph.op("Unsqueeze", mask, graph.integers(1, 2))
 
-    def key_or_value(self, graph: GraphBuilder, x: str, attention: Attention) -> str:
-        return split_heads(graph, x, attention.heads, attention.value.bias.size)
+    def attend_within(
+        self, graph: GraphBuilder, attention: Attention, inputs: Attended, lengths: str, mask: str
+    ) -> str:
+        query, *others = inputs
+        width = attention.value.bias.size
+        key, value = (split_heads(graph, x, attention.heads, width) for x in others)
+        return self.attend(graph, attention, (query, key, value), mask=mask)
 
     def attend(
         self,
@@ -90,3 +95,9 @@ class ForCuda:
         attended = graph.op("MatMul", shares, value)  # [batch, h, length, d / h]
         joined = graph.integers(0, 0, attention.value.bias.size)
         return graph.op("Reshape", graph.op("Transpose", attended, perm=[0, 2, 1, 3]), joined)
+
+    def best(
+        self, graph: GraphBuilder, log_probs: str, candidates: str, vocabulary: int
+    ) -> tuple[str, str]:
+        best, ids = graph.ops("TopK", log_probs, candidates, outputs=2, axis=-1)
+        return best, ids

@@ -72,7 +72,8 @@ def build_decoder(network: Transformer, precision: Precision) -> ModelProto:
     logits = precision.logits(graph, x, network.projection)
     attention = network.decoder[-1].cross_attention
     key = f"memory.{len(network.decoder) - 1}.key"
-    extras.continuations(graph, logits, network.projection.bias.size, attention, query, key)
+    attended = (attention, query, key)
+    extras.continuations(graph, precision, logits, network.projection.bias.size, attended)
     return graph.model()
 
 

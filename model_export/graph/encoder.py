@@ -104,9 +104,10 @@ def _encoder_layer(
     attention = layer.attention
     projections = (attention.query, attention.key, attention.value)
     wide = packing.pad(graph, layers.product(graph, precision, x, layers.beside(projections)))
-    query, *others = layers.split(graph, wide, projections)
-    key, value = (precision.key_or_value(graph, x, attention) for x in others)
-    attended = precision.attend(graph, attention, (query, key, value), mask=packing.mask)
+    query, key, value = layers.split(graph, wide, projections)
+    attended = precision.attend_within(
+        graph, attention, (query, key, value), "source_lengths", packing.mask
+    )
     attended = packing.unpad(graph, attended, attention.value.bias.size)
     attended = layers.product(graph, precision, attended, attention.output)
     x = layers.add_and_norm(graph, precision, attended, x, layer.attention_norm)

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from model_export.graph.builder import BOOL, FLOAT, INT64, GraphBuilder, Shape
+from model_export.graph.precision import Precision
 from model_export.spec import Attention
 
 ALIGNMENT_HEADS = 1
@@ -19,19 +20,24 @@ CTranslate2 takes for models that were not trained with alignments."""
 
 
 def continuations(
-    graph: GraphBuilder, logits: str, vocabulary: int, attention: Attention, query: str, key: str
+    graph: GraphBuilder,
+    precision: Precision,
+    logits: str,
+    vocabulary: int,
+    attended: tuple[Attention, str, str],
 ) -> None:
     """Declare the outputs that are made of the logits, [rows, vocabulary].
 
-    attention, query and key: of the last layer's attention to the source; as attention_scores().
+    attended: the last layer's attention to the source, its query and its key, as in
+    _attention_scores().
     """
     graph.input("candidates", INT64, [1])
     extra, plain = graph.branch("extra"), graph.branch("plain")
     log_probs = _log_probs(extra, graph, logits)
-    _best(extra, log_probs)
+    _best(extra, precision, log_probs, vocabulary)
     _asked_and_full(extra, graph, log_probs, vocabulary)
-    _attention_scores(extra, graph, attention, query, key)
-    _best(plain, plain.op("LogSoftmax", logits, axis=-1))
+    _attention_scores(extra, graph, *attended)
+    _best(plain, precision, plain.op("LogSoftmax", logits, axis=-1), vocabulary)
     _nothing(plain, vocabulary)
     graph.choose(graph.input("extra", BOOL, [1]), extra, plain)
     for name, dtype, shape in _outputs(vocabulary):
@@ -48,8 +54,8 @@ def _outputs(vocabulary: int) -> list[tuple[str, int, Shape]]:
     ]
 
 
-def _best(graph: GraphBuilder, log_probs: str) -> None:
-    best, ids = graph.ops("TopK", log_probs, "candidates", outputs=2, axis=-1)
+def _best(graph: GraphBuilder, precision: Precision, log_probs: str, vocabulary: int) -> None:
+    best, ids = precision.best(graph, log_probs, "candidates", vocabulary)
     graph.output("log_probs", best, FLOAT, ["rows", "candidates"])
     graph.output("ids", ids, INT64, ["rows", "candidates"])
 

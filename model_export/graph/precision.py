@@ -27,6 +27,9 @@ SMOOTHING = 0.65
 TINY = 1e-6
 """Stands for the largest value of a channel that is always zero."""
 
+CHUNKS = range(128, 31, -1)
+"""How many log-probabilities best() takes the maximum of at a time, in order of preference."""
+
 LEVELS = 127
 """Weights and activations are rounded to -127 … 127 times their scale."""
 
@@ -61,8 +64,13 @@ class Precision(Protocol):
         lengths: [batch] int32; keys: a value with as many keys along its axis, at most this many.
         """
 
-    def key_or_value(self, graph: GraphBuilder, x: str, attention: Attention) -> str:
-        """[batch, length, d] as attend() takes it."""
+    def attend_within(
+        self, graph: GraphBuilder, attention: Attention, inputs: Attended, lengths: str, mask: str
+    ) -> str:
+        """attend() of sequences to themselves: query, key and value are [batch, length, d].
+
+        lengths: [batch] int64; mask: of key_mask().
+        """
 
     def attend(
         self,
@@ -76,6 +84,14 @@ class Precision(Protocol):
 
         mask: of key_mask(); bias: [batch, 1, length of query, length of key] of the type real.
         Returns [batch, length, d].
+        """
+
+    def best(
+        self, graph: GraphBuilder, log_probs: str, candidates: str, vocabulary: int
+    ) -> tuple[str, str]:
+        """The best log-probabilities of each row, best first, and their ids: [rows, candidates].
+
+        Of equal ones, the one with the lower id comes first.
         """
 
 
@@ -113,8 +129,12 @@ class Float32:
     def key_mask(self, graph: GraphBuilder, lengths: str, keys: str, axis: int, most: int) -> str:
         return lengths
 
-    def key_or_value(self, graph: GraphBuilder, x: str, attention: Attention) -> str:
-        return x
+    def attend_within(
+        self, graph: GraphBuilder, attention: Attention, inputs: Attended, lengths: str, mask: str
+    ) -> str:
+        # The same digits as MultiHeadAttention's, in two thirds of its time: it moves less.
+        heads = {"q_num_heads": attention.heads, "kv_num_heads": attention.heads}
+        return graph.op("Attention", *inputs, "", "", "", lengths, **heads)
 
     def attend(
         self,
@@ -126,6 +146,30 @@ class Float32:
     ) -> str:
         fused = [*inputs, "", mask, bias]
         return graph.op("MultiHeadAttention", *fused, domain=CONTRIB, num_heads=attention.heads)
+
+    def best(
+        self, graph: GraphBuilder, log_probs: str, candidates: str, vocabulary: int
+    ) -> tuple[str, str]:
+        # A maximum is ten times as fast as TopK. The best of all are among the best chunks, in
+        # the order of which ids stay in order.
+        chunk = _chunk(vocabulary)
+        if chunk is None:
+            best, ids = graph.ops("TopK", log_probs, candidates, outputs=2, axis=-1)
+            return best, ids
+        chunks = graph.op("Reshape", log_probs, graph.integers(0, -1, chunk))
+        maxima = graph.op("ReduceMax", chunks, graph.integers(-1), keepdims=0)
+        few = graph.op("Min", candidates, graph.integers(vocabulary // chunk))
+        _, chosen = graph.ops("TopK", maxima, few, outputs=2, axis=-1, sorted=0)
+        chosen, _ = graph.ops("TopK", chosen, few, outputs=2, axis=-1, largest=0)
+        values = graph.op(
+            "GatherND", chunks, graph.op("Unsqueeze", chosen, graph.integers(2)), batch_dims=1
+        )
+        values = graph.op("Reshape", values, graph.integers(0, -1))  # [rows, few * chunk]
+        best, places = graph.ops("TopK", values, candidates, outputs=2, axis=-1)
+        size = graph.constant(np.array(chunk))
+        firsts = graph.op("Mul", chosen, size)
+        firsts = graph.op("GatherElements", firsts, graph.op("Div", places, size), axis=-1)
+        return best, graph.op("Add", firsts, graph.op("Mod", places, size))
 
 
 class Observed(Float32):
@@ -226,6 +270,10 @@ def quantize(matrix: Array, axis: int) -> tuple[npt.NDArray[np.int8], Array]:
 
 def _add_bias(graph: GraphBuilder, product: str, bias: Array) -> str:
     return graph.op("Add", product, graph.constant(bias)) if bias.any() else product
+
+
+def _chunk(vocabulary: int) -> int | None:
+    return next((size for size in CHUNKS if vocabulary % size == 0), None)
 
 
 def _smoothing(radius: Array, weight: Array) -> Array:

@@ -7,7 +7,7 @@ import pytest
 
 from model_export import graph, reference, sources
 from model_export.graph import layers
-from model_export.graph.builder import FLOAT, GraphBuilder
+from model_export.graph.builder import FLOAT, OPSET, GraphBuilder
 from model_export.graph.precision import CalibratedInt8, Precision, RowScaledInt8, quantize
 from model_export.spec import Array, Checkpoint, Linear
 from tests.conftest import TINY_MARIAN, golden
@@ -28,7 +28,7 @@ def test_the_graphs_satisfy_onnx_checker(checkpoint: Checkpoint, variant: str) -
         # The checker knows the standard operators only.
         kept = [node for node in known.graph.node if node.domain == ""]
         for node in kept:
-            schema = onnx.defs.get_schema(node.op_type, 21)
+            schema = onnx.defs.get_schema(node.op_type, OPSET)
             assert set(attribute.name for attribute in node.attribute) <= set(schema.attributes)
         if len(kept) == len(known.graph.node):
             onnx.checker.check_model(known, full_check=True)
