@@ -131,7 +131,7 @@ def _contest(
     sample: Sources,
     forced: bool,
 ) -> Contest:
-    settings = RuntimeSettings(device=arguments.device, threads=arguments.threads)
+    settings = RuntimeSettings(device=arguments.device, threads=arguments.threads, replicas=1)
     compute_type = PRECISIONS[arguments.device][precision]
     start = len(network.source_embedding.table) - 1
     target = Target(start, 0, network.projection.bias.size, len(network.target_embedding.positions))

@@ -37,7 +37,7 @@ class Ours:
         manifest = directory.manifest
         return cls(
             OnnxSeq2Seq.load(
-                directory, directory.variant(variant), RuntimeSettings(threads=threads)
+                directory, directory.variant(variant), RuntimeSettings(threads=threads, replicas=1)
             ),
             Tokenizer.load(
                 directory.file(manifest.tokenizers.source),

@@ -95,7 +95,9 @@ def _measure(
     with _watched(profile) as sessions:
         directory = ModelDirectory.open(path)
         variant = directory.variant(arguments.precision)
-        model = OnnxSeq2Seq.load(directory, variant, RuntimeSettings(threads=arguments.threads))
+        model = OnnxSeq2Seq.load(
+            directory, variant, RuntimeSettings(threads=arguments.threads, replicas=1)
+        )
     options = DecodingOptions(
         beam_size=arguments.beam_size,
         min_decoding_length=arguments.target_tokens,

@@ -85,7 +85,7 @@ class Laboratory:
     def model(self, vocabulary: int = SIZE.vocabulary) -> OnnxSeq2Seq:
         """A model of the default model's size, but for this vocabulary."""
         directory = ModelDirectory.open(self.directory(vocabulary))
-        settings = RuntimeSettings(threads=self.arguments.threads)
+        settings = RuntimeSettings(threads=self.arguments.threads, replicas=1)
         return OnnxSeq2Seq.load(directory, directory.variant(PRECISION), settings)
 
     def costs(self, xs: Sequence[float], work: Callable[[float], Callable[[], int]]) -> Costs:

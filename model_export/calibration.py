@@ -47,7 +47,9 @@ def observe_ids(
     """The same for sentences in token ids."""
     with tempfile.TemporaryDirectory() as folder:
         files = package.write_graphs(Path(folder), "observed", graph.build_observed(network))
-        encoder, decoder = (Graph(Path(folder) / file, RuntimeSettings()) for file in files)
+        encoder, decoder = (
+            Graph(Path(folder) / file, RuntimeSettings(replicas=1)) for file in files
+        )
     observed = _Observed(OnnxSeq2Seq(encoder, decoder, target.end, target))
     options = DecodingOptions(beam_size=BEAM_SIZE)
     by_length = sorted(source_ids, key=len)

@@ -112,7 +112,7 @@ def evaluate(
         InvalidPackage: the directory has no such variant, or it can't be loaded.
     """
     manifest = directory.manifest
-    model = OnnxSeq2Seq.load(directory, directory.variant(variant), RuntimeSettings())
+    model = OnnxSeq2Seq.load(directory, directory.variant(variant), RuntimeSettings(replicas=1))
     tokenizer = Tokenizer.load(
         directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
     )

@@ -64,7 +64,7 @@ def compare(directory: ModelDirectory, name: str, expected: Sequence[Probe]) -> 
         VerificationFailed: it differs more than rounding can explain.
     """
     variant = directory.variant(name)
-    model = OnnxSeq2Seq.load(directory, variant, RuntimeSettings())
+    model = OnnxSeq2Seq.load(directory, variant, RuntimeSettings(replicas=1))
     parity = Parity(
         max_log_prob_difference=max(_difference(model, probe) for probe in expected),
         same_tokens=_same_tokens(model, expected),

@@ -100,7 +100,8 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
         directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
     )
     model = OnnxSeq2Seq.load(directory, variant, settings.runtime)
-    with Engine.running(model, model.target, settings.scheduling) as engine:
+    replicas = providers.replicas(settings.runtime)
+    with Engine.running(model, model.target, settings.scheduling, replicas) as engine:
         text = TextPipeline(tokenizer, manifest.limits.max_source_tokens)
         _warm_up(engine, text, settings.decoding.options())
         yield RunningModel(

@@ -60,8 +60,14 @@ class RuntimeSettings(_Group):
     threads: int = Field(
         default=0,
         ge=0,
-        description="Threads for the model on CPU; 0 takes the CPUs this process may use "
-        "(affinity and cgroup quota).",
+        description="Threads for the model on CPU, all replicas together; 0 takes the CPUs this "
+        "process may use (affinity and cgroup quota).",
+    )
+    replicas: int = Field(
+        default=0,
+        ge=0,
+        description="Batches that are decoded at the same time, with the same weights; 0 takes as "
+        "many as there are threads, at most 4, and on a GPU 1.",
     )
     device_id: int = Field(default=0, ge=0, description="Which GPU.")
     gpu_memory_limit_mb: Positive | None = Field(

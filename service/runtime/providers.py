@@ -20,6 +20,9 @@ CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 SLOW_CPU_FUSIONS = ["SkipLayerNormFusion"]
 """Fuses Add and LayerNormalization into an operator that is several times slower on CPU."""
 
+MOST_REPLICAS = 4
+"""Replicas share one interpreter, which each needs for a fifth of its time."""
+
 SPIN_MICROSECONDS = 100
 """How long idle threads of a session spin; ONNX Runtime's default burns a core between steps."""
 
@@ -41,11 +44,23 @@ def providers(settings: RuntimeSettings) -> list[tuple[str, dict[str, Any]]]:
     return [(CUDA, options)]
 
 
+def threads(settings: RuntimeSettings) -> int:
+    """Threads for the model on CPU."""
+    return settings.threads or available_cpus()
+
+
+def replicas(settings: RuntimeSettings) -> int:
+    """Batches that are decoded at the same time."""
+    automatic = min(threads(settings), MOST_REPLICAS) if settings.device == "cpu" else 1
+    return settings.replicas or automatic
+
+
 def session_options(settings: RuntimeSettings) -> onnxruntime.SessionOptions:
     """Options of every session."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised; nothing is printed beside the log
-    options.intra_op_num_threads = settings.threads or available_cpus()
+    # A replica's own thread takes part in its products, the others help whoever asks first.
+    options.intra_op_num_threads = max(1, threads(settings) - replicas(settings) + 1)
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
     if settings.device == "cuda":

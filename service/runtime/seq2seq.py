@@ -24,7 +24,7 @@ ENCODER_INPUTS = ("source_ids", "source_lengths")
 
 @dataclass(frozen=True, slots=True)
 class OnnxSeq2Seq:
-    """The graphs of one variant. Used by one thread."""
+    """The graphs of one variant. Any number of threads may begin batches, each its own."""
 
     encoder: Graph
     decoder: Graph

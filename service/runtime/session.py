@@ -25,7 +25,7 @@ TYPES = {
 
 
 class Graph:
-    """A loaded ONNX graph. Used by one thread."""
+    """A loaded ONNX graph. Any number of threads may run it."""
 
     def __init__(self, path: Path, settings: RuntimeSettings) -> None:
         """Load the graph.

@@ -25,7 +25,7 @@ class Bounds:
 
 
 def take_joiners(
-    waiting: deque[Job], batch: Iterable[Job], now: float, bounds: Bounds
+    waiting: deque[Job], batch: Iterable[Job], now: float, bounds: Bounds, most: int
 ) -> list[Job]:
     """Pop the oldest sentences that fit into a batch beside those that it has.
 
@@ -33,14 +33,14 @@ def take_joiners(
     one that does not fit yet, so each comes to its turn. A sentence that is larger than a whole
     batch goes alone.
 
-    now: monotonic seconds.
+    now: monotonic seconds; most: no more sentences than this.
     """
     present = list(batch)
     rows = sum(job.options.rows for job in present)
     longest = max((len(job.source_ids) for job in present), default=0)
     joiners: list[Job] = []
     joining = 0
-    while waiting:
+    while waiting and len(joiners) < most:
         job = waiting[0]
         if job.abandoned or job.deadline <= now:
             waiting.popleft().fail(DeadlineExceeded(LATE))

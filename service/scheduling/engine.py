@@ -1,66 +1,43 @@
-"""The one thread that touches the model: let sentences join, step, deliver what is done.
-
-Each priority has a lane, a running batch of its own. Lanes take turns step by step, so that a
-sentence that somebody waits for never waits for the end of another one.
-"""
+"""The threads that decode, and the queue that they share."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import structlog
-
 from service.decoding.model import Seq2SeqModel
 from service.decoding.search import Target
-from service.domain import Priority
-from service.errors import DeadlineExceeded, ModelFailure, ServiceError, ShuttingDown
+from service.errors import ShuttingDown
 from service.scheduling.admission import RETRY_AFTER_SECONDS
-from service.scheduling.batcher import Bounds
 from service.scheduling.job import Job
-from service.scheduling.lane import Lane
 from service.scheduling.queue import JobQueue
+from service.scheduling.worker import STOPPING, Worker
 from service.settings import SchedulingSettings
-
-log = structlog.get_logger(__name__)
-
-TOO_LATE = "The translation did not end before its deadline."
-FAILED = "The model could not translate this text."
-STOPPING = "The service is shutting down."
 
 
 class Engine:
     """Translates submitted jobs. Whatever happens, every job is answered."""
 
-    def __init__(self, model: Seq2SeqModel, target: Target, limits: SchedulingSettings) -> None:
+    def __init__(
+        self, model: Seq2SeqModel, target: Target, limits: SchedulingSettings, replicas: int = 1
+    ) -> None:
+        """replicas: batches that are decoded at the same time, by a thread each. Any number of
+        threads may call model.begin() and use what it returns, each its own."""
         self._queue = JobQueue()
-        self._lanes = [
-            Lane(
-                priority,
-                limits.bulk_share if priority is Priority.BULK else 1 - limits.bulk_share,
-                _bounds(priority, limits),
-                model,
-                target,
-            )
-            for priority in Priority
+        self._workers = [
+            Worker(f"engine-{number}", self._queue, model, target, limits)
+            for number in range(replicas)
         ]
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        self.steps = 0
-        """Decoder steps so far."""
-        self.rows = 0
-        """Rows that these steps computed, added up; rows / steps is the mean batch."""
 
     @classmethod
     @contextmanager
     def running(
-        cls, model: Seq2SeqModel, target: Target, limits: SchedulingSettings
+        cls, model: Seq2SeqModel, target: Target, limits: SchedulingSettings, replicas: int = 1
     ) -> Iterator[Engine]:
         """Start an engine; on leaving, whatever is unanswered fails with ShuttingDown."""
-        engine = cls(model, target, limits)
-        engine._thread.start()
+        engine = cls(model, target, limits, replicas)
+        for worker in engine._workers:
+            worker.start()
         try:
             yield engine
         finally:
@@ -68,13 +45,23 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread is there to answer jobs."""
-        return self._thread.is_alive()
+        """Whether all threads are there to answer jobs."""
+        return all(worker.alive for worker in self._workers)
 
     @property
     def waiting(self) -> int:
         """Jobs that were not begun yet."""
         return len(self._queue)
+
+    @property
+    def steps(self) -> int:
+        """Decoder steps so far."""
+        return sum(worker.steps for worker in self._workers)
+
+    @property
+    def rows(self) -> int:
+        """Rows that these steps computed, added up; rows / steps is the mean batch."""
+        return sum(worker.rows for worker in self._workers)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue jobs; each is answered through its result. Never waits.
@@ -86,84 +73,10 @@ class Engine:
             raise ShuttingDown(STOPPING, RETRY_AFTER_SECONDS)
 
     def stop(self) -> None:
-        """Stop after the current step; unanswered jobs fail with ShuttingDown."""
-        self._stopping.set()
-        _fail(self._queue.close(), ShuttingDown(STOPPING, RETRY_AFTER_SECONDS))
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            while (lane := self._next()) is not None:
-                started = time.perf_counter()
-                self._take_in(lane)
-                self._step(lane)
-                self._clear(lane)
-                lane.spend(time.perf_counter() - started)
-        finally:
-            # Only a defect ends the loop early. Nobody may wait for a thread that is gone.
-            _fail(self._queue.close(), ModelFailure(FAILED))
-            for lane in self._lanes:
-                lane.fail(ModelFailure(FAILED))
-
-    def _next(self) -> Lane | None:
-        """The lane whose turn it is, once there is one with work; None when all is over."""
-        if not any(lane.jobs for lane in self._lanes) and not self._queue.wait():
-            return None
-        # Time that a lane had no use for is not owed to it.
-        now = min((lane.clock for lane in self._lanes if lane.active), default=None)
-        for lane in self._lanes:
-            active = bool(lane.jobs) or self._queue.has(lane.priority)
-            if now is None:
-                lane.clock = 0.0
-            elif active and not lane.active:
-                lane.clock = max(lane.clock, now)
-            lane.active = active
-        busy = [lane for lane in self._lanes if lane.active]
-        return min(busy, key=lambda lane: lane.clock, default=None)
-
-    def _take_in(self, lane: Lane) -> None:
-        """Let waiting jobs join. What fails here fails them and no others."""
-        if not self._queue.has(lane.priority):
-            return
-        jobs = self._queue.take(lane.priority, lane.jobs, lane.bounds)
-        if not jobs:
-            return
-        try:
-            lane.join(jobs)
-        except Exception:
-            log.exception("sentences could not join", sentences=len(jobs))
-            _fail(jobs, ModelFailure(FAILED))
-
-    def _step(self, lane: Lane) -> None:
-        """Advance a lane. What fails here fails its jobs and no others."""
-        if not lane.jobs:
-            return
-        self.steps += 1
-        self.rows += lane.rows
-        try:
-            lane.step()
-        except Exception:
-            log.exception("a batch failed", sentences=lane.fail(ModelFailure(FAILED)))
-
-    def _clear(self, lane: Lane) -> None:
-        """Drop the jobs that nobody waits for any more."""
-        now = time.monotonic()
-        for number, job in lane.numbered():
-            if self._stopping.is_set():
-                lane.drop(number, ShuttingDown(STOPPING, RETRY_AFTER_SECONDS))
-            elif job.deadline <= now or job.abandoned:
-                lane.drop(number, DeadlineExceeded(TOO_LATE))  # no effect on the abandoned
-
-
-def _bounds(priority: Priority, limits: SchedulingSettings) -> Bounds:
-    bulk = priority is Priority.BULK
-    return Bounds(
-        rows=limits.max_bulk_rows if bulk else limits.max_batch_rows,
-        padded_tokens=limits.max_batch_tokens,
-        joining_tokens=limits.max_joining_tokens,
-    )
-
-
-def _fail(jobs: Sequence[Job], error: ServiceError) -> None:
-    for job in jobs:
-        job.fail(error)
+        """Stop after the current steps; unanswered jobs fail with ShuttingDown."""
+        for worker in self._workers:
+            worker.stop()
+        for job in self._queue.close():
+            job.fail(ShuttingDown(STOPPING, RETRY_AFTER_SECONDS))
+        for worker in self._workers:
+            worker.join()

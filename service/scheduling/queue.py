@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from math import ceil
 from threading import Condition
 
 from service.domain import Priority
@@ -13,12 +14,13 @@ from service.scheduling.job import Job
 
 
 class JobQueue:
-    """First in, first out in each priority; any thread puts, one thread takes."""
+    """First in, first out in each priority. Any thread puts, any number of threads take."""
 
     def __init__(self) -> None:
         self._waiting: dict[Priority, deque[Job]] = {priority: deque() for priority in Priority}
         self._changed = Condition()
         self._closed = False
+        self._idle = 0  # threads in wait()
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -29,7 +31,7 @@ class JobQueue:
             if not self._closed:
                 for job in jobs:
                     self._waiting[job.priority].append(job)
-                self._changed.notify()
+                self._changed.notify_all()
             return not self._closed
 
     def has(self, priority: Priority) -> bool:
@@ -37,14 +39,21 @@ class JobQueue:
         return bool(self._waiting[priority])
 
     def take(self, priority: Priority, batch: Iterable[Job], bounds: Bounds) -> list[Job]:
-        """Take the jobs of a priority that may join a batch now. Does not wait."""
+        """Take the jobs of a priority that may join a batch now; idle threads get their share.
+
+        Does not wait.
+        """
         with self._changed:
-            return take_joiners(self._waiting[priority], batch, time.monotonic(), bounds)
+            waiting = self._waiting[priority]
+            share = ceil(len(waiting) / (1 + self._idle))
+            return take_joiners(waiting, batch, time.monotonic(), bounds, share)
 
     def wait(self) -> bool:
         """Wait until there is a job; False when there is none and the queue is closed."""
         with self._changed:
+            self._idle += 1
             self._changed.wait_for(lambda: self._closed or len(self) > 0)
+            self._idle -= 1
             return len(self) > 0
 
     def close(self) -> list[Job]:

@@ -24,10 +24,6 @@ def test_cpus_are_bounded_by_the_cgroups_quota(
     assert providers.available_cpus(file) == (expected or everything)
 
 
-def test_threads_that_were_asked_for_are_used() -> None:
-    assert providers.session_options(RuntimeSettings(threads=3)).intra_op_num_threads == 3
-
-
 def test_cuda_without_a_gpu_is_refused_and_not_replaced_by_the_cpu(tiny_directory: Path) -> None:
     directory = ModelDirectory.open(tiny_directory)
     with pytest.raises(ProviderUnavailable, match="cuda was asked for"):
@@ -41,3 +37,22 @@ def test_cuda_is_asked_for_with_bounded_memory_and_exact_numbers() -> None:
     assert options["gpu_mem_limit"] == 2 * 2**20
     assert (options["device_id"], options["use_tf32"]) == (1, 0)
     assert options["enable_skip_layer_norm_strict_mode"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "replicas", "threads_of_a_session"),
+    [
+        (RuntimeSettings(threads=1), 1, 1),
+        (RuntimeSettings(threads=2), 2, 1),
+        (RuntimeSettings(threads=2, replicas=1), 1, 2),
+        (RuntimeSettings(threads=16), 4, 13),  # 4 threads of replicas and 12 that help them
+        (RuntimeSettings(threads=2, replicas=3), 3, 1),
+        (RuntimeSettings(device="cuda", threads=8), 1, 8),
+    ],
+)
+def test_replicas_share_the_threads(
+    settings: RuntimeSettings, replicas: int, threads_of_a_session: int
+) -> None:
+    assert providers.replicas(settings) == replicas
+    options = providers.session_options(settings)
+    assert options.intra_op_num_threads == threads_of_a_session

@@ -115,6 +115,42 @@ def test_neither_priority_waits_for_the_end_of_the_other(first: Priority) -> Non
     assert finished == [False]
 
 
+class HoldsTheFirst(Gate):
+    """A gate for the first to come; the others pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._free = threading.Lock()
+
+    def __call__(self) -> None:
+        if self._free.acquire(blocking=False):
+            super().__call__()
+
+
+def test_replicas_decode_at_the_same_time() -> None:
+    gate = HoldsTheFirst()
+    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS, replicas=2) as running:
+        held, other = job(1), job(2)
+        running.submit([held])
+        assert gate.reached.wait(SECONDS)
+        running.submit([other])
+        assert other.result.result(SECONDS)
+        assert not held.result.done()
+        gate.opened.set()
+        assert held.result.result(SECONDS)
+
+
+@pytest.mark.parametrize("replicas", [2, 4])
+def test_replicas_give_what_one_gives(replicas: int) -> None:
+    jobs = [job(seed, beam_size=1 + seed % 4) for seed in range(60)]
+    with Engine.running(TableModel(TARGET), TARGET, LIMITS, replicas) as running:
+        for one in jobs:
+            running.submit([one])
+        found = [one.result.result(SECONDS) for one in jobs]
+    for one, hypotheses in zip(jobs, found, strict=True):
+        assert hypotheses == decode(TableModel(TARGET), [one.source_ids], [one.options], TARGET)[0]
+
+
 def test_sentences_that_cannot_be_encoded_fail_alone() -> None:
     class Picky(TableModel):
         def begin(self) -> TableDecoding:
