@@ -33,6 +33,9 @@ log = structlog.stdlib.get_logger("service")
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the minute after which load balancers drop an idle connection: they close first."""
+SWITCH_SECONDS = 0.001
+"""How long a thread waits before it asks another one for the interpreter. Requests and batches take
+turns: with Python's default, 0.005, 32 clients get 7 % fewer answers."""
 
 
 def main(open_model: OpenModel = open_model_directory) -> int:
@@ -42,6 +45,7 @@ def main(open_model: OpenModel = open_model_directory) -> int:
     try:
         settings = load()
         logs.configure(settings.server)
+        sys.setswitchinterval(SWITCH_SECONDS)
         config = uvicorn.Config("", log_config=None)  # for its choice of event loop
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(serve(settings, open_model))
