@@ -32,17 +32,32 @@ class Service:
 
     @property
     def resident_megabytes(self) -> float:
-        """Resident memory, in 10^6 bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
-        return int(line.split()[1]) * 1024 / 1e6
+        """Resident memory of its processes, in 10^6 bytes. What they share counts in each."""
+        kilobytes = 0
+        for process in self._processes():
+            status = (process / "status").read_text(encoding="ascii")
+            (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+            kilobytes += int(line.split()[1])
+        return kilobytes * 1024 / 1e6
 
     @property
     def processor_seconds(self) -> float:
-        """Processor time that it has used, of all threads together."""
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Processor time that its processes have used, of all threads together."""
+        ticks = 0
+        for process in self._processes():
+            fields = (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICKS
+
+    def _processes(self) -> list[Path]:
+        """It and its children, in /proc."""
+        service = Path(f"/proc/{self.process.pid}")
+        children = [
+            number
+            for file in service.glob("task/*/children")
+            for number in file.read_text(encoding="ascii").split()
+        ]
+        return [service, *(Path("/proc") / number for number in children)]
 
     def metrics(self) -> dict[str, float]:
         """What /metrics says, by name with labels."""

@@ -19,14 +19,12 @@ from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
 from service.decoding.model import Target
 from service.domain import DecodingOptions
+from service.engine import launch
 from service.errors import InvalidPackage, ServiceError
 from service.metrics import Load, Metrics
 from service.package.directory import ModelDirectory
-from service.runtime import providers
-from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
-from service.scheduling.engine import Engine
 from service.scheduling.job import Decoder, Job
 from service.scorer import ScorableText, Scorer
 from service.settings import Settings
@@ -90,18 +88,13 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
         InvalidPackage: the directory breaks its contract, or its model cannot translate.
         ProviderUnavailable: the device that was asked for cannot be used.
     """
-    providers.require(settings.runtime)
-    directory = ModelDirectory.open(settings.model.directory)
-    manifest = directory.manifest
-    name = settings.model.variant or directory.fastest(settings.runtime.device)
-    variant = directory.variant(name, settings.runtime.device)
-    directory.check(directory.files_of(variant))
-    tokenizer = Tokenizer.load(
-        directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
-    )
-    model = OnnxSeq2Seq.load(directory, variant, settings.runtime)
-    replicas = providers.replicas(settings.runtime)
-    with Engine.running(model, model.target, settings.scheduling, replicas) as engine:
+    with _engine(settings) as (engine, provider):
+        directory = ModelDirectory.open(settings.model.directory)
+        manifest = directory.manifest
+        name = settings.model.variant or directory.fastest(settings.runtime.device)
+        tokenizer = Tokenizer.load(
+            directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
+        )
         text = TextPipeline(tokenizer, manifest.limits.max_source_tokens)
         _warm_up(engine, text, settings.decoding.options())
         yield RunningModel(
@@ -111,11 +104,11 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
             description=ModelDescription(
                 name=manifest.name,
                 variant=name,
-                precision=variant.precision,
+                precision=directory.variant(name).precision,
                 device=settings.runtime.device,
-                provider=model.provider,
+                provider=provider,
             ),
-            target=model.target,
+            target=Target.of(manifest),
         )
 
 
@@ -153,7 +146,15 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     return app
 
 
-def _warm_up(engine: Engine, text: TextPipeline, options: DecodingOptions) -> None:
+def _engine(settings: Settings) -> AbstractContextManager[tuple[WatchedDecoder, str]]:
+    if settings.runtime.engine == "process":
+        return launch.running(settings)
+    from service.engine import local  # ONNX Runtime takes memory: only where it runs
+
+    return local.running(settings)
+
+
+def _warm_up(engine: Decoder, text: TextPipeline, options: DecodingOptions) -> None:
     """Translate once, so that the first request does not pay for what is set up on first use."""
     jobs = [
         Job(ids, options, time.monotonic() + WARM_UP_SECONDS) for _, ids in text.encode(WARM_UP)

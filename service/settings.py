@@ -57,6 +57,11 @@ class RuntimeSettings(_Group):
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="cuda refuses to start where no GPU can be used."
     )
+    engine: Literal["process", "thread"] = Field(
+        default="process",
+        description="Where the model runs: in a process of its own, which serves more requests, or "
+        "in threads of the service, which takes less memory.",
+    )
     threads: int = Field(
         default=0,
         ge=0,

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from service.package.manifest import Manifest
+
 Ids = npt.NDArray[np.int64]
 LogProbs = npt.NDArray[np.float32]
 
@@ -26,6 +28,18 @@ class Target:
     """Most steps that the decoder can take; a larger max_decoding_length means this one."""
     unknown: int | None = None
     """The token that stands for everything that is no token."""
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Target:
+        """What the manifest says of it."""
+        tokens, limits = manifest.tokens, manifest.limits
+        return cls(
+            start=tokens.start,
+            end=tokens.end,
+            vocabulary=limits.target_vocabulary,
+            max_length=limits.max_target_tokens,
+            unknown=tokens.unknown,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,15 +52,8 @@ class OnnxSeq2Seq:
             [*STEP_OUTPUTS, *EXTRA_OUTPUTS, *(f"new_{name}" for name in kept)],
             directory.file(variant.decoder),
         )
-        tokens, limits = directory.manifest.tokens, directory.manifest.limits
-        target = Target(
-            tokens.start,
-            tokens.end,
-            limits.target_vocabulary,
-            limits.max_target_tokens,
-            tokens.unknown,
-        )
-        return cls(encoder, decoder, tokens.padding, target)
+        manifest = directory.manifest
+        return cls(encoder, decoder, manifest.tokens.padding, Target.of(manifest))
 
     @property
     def provider(self) -> str:

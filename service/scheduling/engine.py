@@ -54,6 +54,11 @@ class Engine:
         return len(self._queue)
 
     @property
+    def active(self) -> int:
+        """Jobs that are being decoded."""
+        return sum(worker.active for worker in self._workers)
+
+    @property
     def steps(self) -> int:
         """Decoder steps so far."""
         return sum(worker.steps for worker in self._workers)

@@ -36,6 +36,9 @@ class Lane:
         """Seconds of engine time it had, divided by its share; the lane whose clock is behind is
         the next (weighted fair queueing; Demers, Keshav and Shenker 1989)."""
 
+    def __len__(self) -> int:
+        return len(self._jobs)
+
     @property
     def jobs(self) -> list[Job]:
         """The jobs being decoded."""

@@ -68,6 +68,11 @@ class Worker:
         """Whether the thread is there to answer jobs."""
         return self._thread.is_alive()
 
+    @property
+    def active(self) -> int:
+        """Jobs that it is decoding."""
+        return sum(len(lane) for lane in self._lanes)
+
     def start(self) -> None:
         """Begin to take jobs."""
         self._thread.start()

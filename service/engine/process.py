@@ -1,0 +1,49 @@
+"""An engine in a process of its own: `python -m service.engine.process FILE_DESCRIPTOR`.
+
+The file descriptor is that of a socket to the service; see messages. The process ends when the
+service hangs up, however that came about, and at no signal that a terminal or a container sends to
+both.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from contextlib import closing
+
+from service import logs
+from service.engine import local
+from service.engine.channel import Channel
+from service.engine.messages import Refused, Started
+from service.engine.server import Server
+from service.errors import StartupError
+from service.settings import Settings
+
+
+def main() -> int:
+    """Serve one service. The process' exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with closing(Channel(socket.socket(fileno=int(sys.argv[1])))) as channel:
+        content = channel.receive()
+        if content is None:
+            return 0
+        settings = Settings.model_validate_json(content)
+        logs.configure(settings.server)
+        return _serve(channel, settings)
+
+
+def _serve(channel: Channel, settings: Settings) -> int:
+    try:
+        with local.running(settings) as (engine, provider):
+            channel.send(Started(provider))
+            Server(engine, channel).run()
+    except StartupError as error:
+        channel.send(Refused(type(error).__name__, str(error)))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

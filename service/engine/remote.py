@@ -1,0 +1,105 @@
+"""The service's end: an engine in another process, as a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from threading import Lock, Thread
+
+from service.domain import Hypothesis
+from service.engine.channel import Channel
+from service.engine.messages import REPLY, Answer, Cancel, Sentence, Submit
+from service.errors import ModelFailure, ServiceError, ShuttingDown
+from service.scheduling.admission import RETRY_AFTER_SECONDS
+from service.scheduling.job import Job
+from service.scheduling.worker import FAILED, STOPPING
+
+
+class RemoteEngine:
+    """Translates submitted jobs. Whatever happens, every job is answered."""
+
+    def __init__(self, channel: Channel) -> None:
+        """channel: to an engine that has started."""
+        self._channel = channel
+        self._numbers = count()
+        self._jobs: dict[int, Job] = {}
+        self._lock = Lock()  # of the jobs and whether there may be more
+        self._closed = False
+        self._active = 0
+        self.steps = 0
+        """Decoder steps, as of the last answer."""
+        self.rows = 0
+        """Rows that these steps computed, added up."""
+        self._listener = Thread(target=self._listen, name="engine-answers", daemon=True)
+        self._listener.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine is there to answer jobs."""
+        return self._listener.is_alive()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that were not begun yet, as of the last answer."""
+        return max(0, len(self._jobs) - self._active)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Hand jobs over; each is answered through its result.
+
+        Raises:
+            ShuttingDown: the engine has stopped; no job was taken.
+        """
+        numbered = list(zip(self._numbers, jobs, strict=False))
+        with self._lock:
+            if self._closed:
+                raise ShuttingDown(STOPPING, RETRY_AFTER_SECONDS)
+            self._jobs |= numbered
+        sentences = (Sentence(n, job.source_ids, job.options, job.priority) for n, job in numbered)
+        with suppress(OSError):  # _listen() notices too, and answers them
+            self._channel.send(Submit(tuple(sentences)))
+        for number, job in numbered:
+            job.result.add_done_callback(partial(self._leave, number))
+
+    def stop(self) -> None:
+        """Hang up; unanswered jobs fail with ShuttingDown."""
+        self._end(ShuttingDown(STOPPING, RETRY_AFTER_SECONDS))
+        self._channel.hang_up()
+        self._listener.join()
+
+    def _leave(self, number: int, result: Future[tuple[Hypothesis, ...]]) -> None:
+        """A job is done; if it was given up, the engine need not go on with it."""
+        if result.cancelled() and self._take(number) is not None:
+            with suppress(OSError):
+                self._channel.send(Cancel(number))
+
+    def _listen(self) -> None:
+        while (content := self._channel.receive()) is not None:
+            answer = REPLY.validate_json(content)
+            if isinstance(answer, Answer):
+                self._answer(answer)
+        # Nobody may wait for an engine that is gone.
+        self._end(ModelFailure(FAILED))
+
+    def _answer(self, answer: Answer) -> None:
+        self.steps, self.rows, self._active = answer.steps, answer.rows, answer.active
+        job = self._take(answer.number)
+        if job is None:  # it was given up meanwhile
+            return
+        if answer.failure:
+            job.fail(ModelFailure(answer.failure))
+        else:
+            job.finish(answer.hypotheses)
+
+    def _take(self, number: int) -> Job | None:
+        with self._lock:
+            return self._jobs.pop(number, None)
+
+    def _end(self, error: ServiceError) -> None:
+        with self._lock:
+            self._closed = True
+            left, self._jobs = self._jobs, {}
+        for job in left.values():
+            job.fail(error)

@@ -1,0 +1,164 @@
+"""Both ends of a channel in one process, with an engine whose model can be held and can fail."""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic_core import to_json
+
+from service.decoding.search import Target, decode
+from service.domain import DecodingOptions, FinishReason, Hypothesis, Priority
+from service.engine.channel import Channel
+from service.engine.messages import REPLY, REQUEST, Answer, Sentence, Submit
+from service.engine.remote import RemoteEngine
+from service.engine.server import Server
+from service.errors import ModelFailure, ShuttingDown
+from service.scheduling.engine import Engine
+from service.scheduling.job import Job
+from service.settings import SchedulingSettings
+from tests.table_model import TableModel
+
+TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
+SECONDS = 20
+
+
+def job(seed: int, **options: Any) -> Job:
+    wanted = {"beam_size": 2, "max_decoding_length": 30} | options
+    return Job((seed, 1), DecodingOptions(**wanted), time.monotonic() + 1000)
+
+
+@contextmanager
+def both_ends(
+    before_step: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[RemoteEngine, Channel, Engine]]:
+    """The service's end, the engine's channel, and the engine."""
+    ours, theirs = map(Channel, socket.socketpair())
+    model = TableModel(TARGET, before_step)
+    with Engine.running(model, TARGET, SchedulingSettings()) as engine:
+        server = threading.Thread(target=Server(engine, theirs).run)
+        server.start()
+        remote = RemoteEngine(ours)
+        try:
+            yield remote, theirs, engine
+        finally:
+            remote.stop()
+            server.join(SECONDS)
+            assert not server.is_alive()
+            ours.close()
+            theirs.close()
+
+
+class Gate:
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self) -> None:
+        self.reached.set()
+        assert self.opened.wait(SECONDS)
+
+
+def test_messages_come_back_as_they_were() -> None:
+    options = DecodingOptions(
+        beam_size=3,
+        num_hypotheses=2,
+        suppress_sequences=((1, 2), (3,)),
+        target_prefix=(4,),
+        max_decoding_length_ratio=1.5,
+    )
+    submit = Submit((Sentence(7, (1, 2, 3), options, Priority.BULK),))
+    assert REQUEST.validate_json(to_json(submit)) == submit
+    hypothesis = Hypothesis((5, 6), -1 / 3, FinishReason.LENGTH, ((0.1, 0.9), (1.0, 0.0)))
+    answer = Answer(7, (hypothesis, replace(hypothesis, score=-math.inf)), "", 3, 4, 5)
+    assert REPLY.validate_json(to_json(answer)) == answer
+
+
+def test_jobs_get_what_the_search_finds() -> None:
+    jobs = [job(seed, beam_size=1 + seed % 4, num_hypotheses=1) for seed in range(40)]
+    with both_ends() as (remote, _, engine):
+        remote.submit(jobs[:25])
+        remote.submit(jobs[25:])
+        found = [one.result.result(SECONDS) for one in jobs]
+        assert remote.steps == engine.steps > 0
+        assert remote.rows == engine.rows
+        assert remote.waiting == 0
+    for one, hypotheses in zip(jobs, found, strict=True):
+        expected = decode(TableModel(TARGET), [one.source_ids], [one.options], TARGET)
+        assert hypotheses == expected[0]
+
+
+def test_attention_comes_along() -> None:
+    wanted = job(3, return_attention=True)
+    with both_ends() as (remote, _, _):
+        remote.submit([wanted])
+        (found,) = wanted.result.result(SECONDS)
+    (expected,), *_ = decode(TableModel(TARGET), [wanted.source_ids], [wanted.options], TARGET)
+    assert found.attention == expected.attention != ()
+
+
+def test_whoever_leaves_frees_the_rows() -> None:
+    gate = Gate()
+    with both_ends(gate) as (remote, _, engine):
+        left, stays = job(1, min_decoding_length=30), job(2, min_decoding_length=30)
+        remote.submit([left, stays])
+        assert gate.reached.wait(SECONDS)
+        assert remote.waiting == 2  # as of no answer yet
+        assert left.result.cancel()
+        assert remote.waiting == 1
+        gate.opened.set()
+        assert stays.result.result(SECONDS)
+        assert engine.rows < 2 * 2 * 30  # not two beams to their ends
+
+
+def test_a_model_that_fails_fails_its_jobs() -> None:
+    def fail() -> None:
+        raise RuntimeError("no such kernel")
+
+    with both_ends(fail) as (remote, _, _):
+        bad = job(1)
+        remote.submit([bad])
+        with pytest.raises(ModelFailure, match="could not translate"):
+            bad.result.result(SECONDS)
+        assert remote.alive
+
+
+def test_an_engine_that_is_gone_answers_all_and_takes_no_more() -> None:
+    gate = Gate()
+    with both_ends(gate) as (remote, channel, _):
+        held = job(1)
+        remote.submit([held])
+        assert gate.reached.wait(SECONDS)
+        channel.hang_up()
+        with pytest.raises(ModelFailure):
+            held.result.result(SECONDS)
+        remote._listener.join(SECONDS)
+        assert not remote.alive
+        with pytest.raises(ShuttingDown):
+            remote.submit([job(2)])
+        gate.opened.set()
+
+
+def test_stopping_answers_what_is_under_way() -> None:
+    gate = Gate()
+    with both_ends(gate) as (remote, _, _):
+        held, waiting = job(1), job(2)
+        remote.submit([held])
+        assert gate.reached.wait(SECONDS)
+        remote.submit([waiting])
+        stopping = threading.Thread(target=remote.stop)
+        stopping.start()
+        wait([held.result, waiting.result], SECONDS)
+        for one in (held, waiting):
+            with pytest.raises(ShuttingDown):
+                one.result.result(0)
+        gate.opened.set()
+        stopping.join(SECONDS)
