@@ -104,6 +104,8 @@ def _write(
         tokenizers=tokenizers,
         variants=variants,
         files=package.hashes(staging),
+        attention=checkpoint.attention,
+        architecture=checkpoint.architecture,
         licence=options.licence,
         provenance=_provenance(checkpoint),
         scores=list(options.scores),

@@ -26,6 +26,8 @@ class Target:
     """Most steps that the decoder can take; a larger max_decoding_length means this one."""
     unknown: int | None = None
     """The token that stands for everything that is no token."""
+    attention: bool = True
+    """Whether the model can say what it attended to; if not, nobody may ask."""
 
 
 @dataclass(frozen=True, slots=True)

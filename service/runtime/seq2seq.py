@@ -59,6 +59,7 @@ class OnnxSeq2Seq:
             limits.target_vocabulary,
             limits.max_target_tokens,
             tokens.unknown,
+            directory.manifest.attention,
         )
         return cls(encoder, decoder, tokens.padding, target)
 

@@ -93,7 +93,13 @@ class TokenizerFile:
             raise InvalidPackage(f"{path.name} is not a tokenizer file: {error}") from error
         self._tokenizer.encode_special_tokens = True
         self._orphans_follow = self._tokenizer.token_to_id(ORPHANS_FOLLOW)
-        self.unknown: int | None = content["model"].get("unk_id")
+        self.unknown: int | None = self._unknown(content["model"])
+
+    def _unknown(self, model: dict[str, Any]) -> int | None:
+        if (token := model.get("unk_token")) is not None:
+            number: int | None = self._tokenizer.token_to_id(token)
+            return number
+        return model.get("unk_id")
 
     def encode(self, text: str, *, special_tokens: bool = True) -> tuple[int, ...]:
         """Ids of text, special tokens added."""

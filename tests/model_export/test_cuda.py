@@ -38,7 +38,9 @@ CONTRIB: dict[str, list[str]] = {
 
 @pytest.fixture(scope="module")
 def network() -> Transformer:
-    return sources.load(TINY_MARIAN).network
+    network = sources.load(TINY_MARIAN).network
+    assert isinstance(network, Transformer)
+    return network
 
 
 @pytest.fixture(params=FOR_CUDA)
