@@ -223,6 +223,15 @@ class RecurrentNetwork:
         found = [node for node in self.decoder if isinstance(node.operation, Attend)]
         return found[-1] if found else None
 
+    def summary(self) -> str:
+        """Its layers in a line, for people."""
+        halves = {"encoder": self.encoder, "decoder": self.decoder}
+        layers = "; ".join(
+            f"{name}: {', '.join(_named(node.operation) for node in nodes if _matters(node))}"
+            for name, nodes in halves.items()
+        )
+        return f"{layers}, {self.projection.bias.size} tokens"
+
     def values(self) -> dict[str, Value]:
         """All values of both halves by name.
 
@@ -240,6 +249,25 @@ class RecurrentNetwork:
                 if name is not None and known[name] != (state.width, False):
                     raise ValueError(f"the state {state.name} of {state.width} can't be {name}")
         return known
+
+
+def _matters(node: Node) -> bool:
+    return not isinstance(node.operation, (Join, Merge, Reverse, Activate, Affine))
+
+
+def _named(operation: Operation) -> str:
+    match operation:
+        case Embed(table):
+            return f"embedding {len(table)} × {table.shape[1]}"
+        case OneHot(depth):
+            return f"one-hot {depth}"
+        case Run(cell) | Advance(cell):
+            return f"{cell.kind.upper()} {cell.units}"
+        case Attend(score):
+            return f"{score} attention"
+        case Dense(linear):
+            return f"dense {linear.bias.size}"
+    return "layer norm"
 
 
 def _add(known: dict[str, Value], node: Node) -> None:
