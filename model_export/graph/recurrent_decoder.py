@@ -48,7 +48,7 @@ def build_decoder(network: RecurrentNetwork, precision: Precision) -> ModelProto
         name = graph.output(f"new_state.{number}", value, precision.real, shape)
         values[state.following] = name
     logits = precision.logits(graph, values[network.output], network.projection)
-    extras.finish(graph, logits, network.projection.bias.size, half.show_attention)
+    extras.finish(graph, precision, logits, network.projection.bias.size, half.show_attention)
     return graph.model()
 
 
@@ -87,7 +87,7 @@ class _Decoder:
 
     def show_attention(self, branch: GraphBuilder, graph: GraphBuilder) -> None:
         """Declare attention_scores."""
-        rows, _ = extras.attended(graph)
+        rows, _ = extras.asked_attention(graph)
         shape: Shape = ["attended", 1, "source"]
         if not self.scores:
             nothing = branch.constant(np.zeros((0, 1, 0), np.float32))
