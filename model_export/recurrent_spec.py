@@ -9,9 +9,11 @@ the reference know any.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from model_export.spec import Array, LayerNorm, Linear
 
@@ -216,6 +218,12 @@ class RecurrentNetwork:
     """The decoder's value that is projected to logits."""
     projection: Linear
     """[width, vocabulary]; a bias of -inf means that the token is never generated."""
+
+    def never(self, tokens: Collection[int]) -> RecurrentNetwork:
+        """The same without these tokens, which get no share of the probabilities."""
+        bias = self.projection.bias.copy()
+        bias[list(tokens)] = -np.inf
+        return replace(self, projection=replace(self.projection, bias=bias))
 
     @property
     def attention(self) -> Node | None:

@@ -57,6 +57,12 @@ class TextOptions:
     padding: str | None = None
     """The token that they are filled up with."""
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that it names."""
+        both = (self.source_vocabulary, self.target_vocabulary)
+        return [path for path in both if path is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:

@@ -59,9 +59,9 @@ def advance(
             cell.input.bias + cell.recurrent.bias,
         )
         joined = graph.op("Concat", x, state[0], axis=-1)
-        return _lstm(graph, cell, precision.product(graph, joined, together), state[1])
+        return _lstm(graph, precision, cell, precision.product(graph, joined, together), state[1])
     product = partial(precision.product, graph)
-    return _gru(graph, product, cell, product(x, cell.input), state[0])
+    return _gru(graph, precision, product, cell, product(x, cell.input), state[0])
 
 
 def _is_standard(cell: Cell) -> bool:
@@ -122,9 +122,9 @@ def _continue(
     """The new state; gates: x @ input, with its bias."""
     product = partial(_exact_product, graph, precision)
     if cell.kind == "gru":
-        return _gru(graph, product, cell, gates, state[0])
+        return _gru(graph, precision, product, cell, gates, state[0])
     recurrent = product(state[0], cell.recurrent)
-    return _lstm(graph, cell, graph.op("Add", gates, recurrent), state[1])
+    return _lstm(graph, precision, cell, graph.op("Add", gates, recurrent), state[1])
 
 
 def _exact_product(graph: GraphBuilder, precision: Precision, x: str, linear: Linear) -> str:
@@ -150,17 +150,22 @@ def zeros(graph: GraphBuilder, precision: Precision, lengths: str, width: int) -
     return graph.op("Expand", row, graph.op("Shape", column))
 
 
-def _lstm(graph: GraphBuilder, cell: Cell, sums: str, c: str) -> list[str]:
+def _lstm(graph: GraphBuilder, precision: Precision, cell: Cell, sums: str, c: str) -> list[str]:
     """sums: [rows, 4 * units], what the gates are functions of."""
     units = cell.units
     gates, g = graph.ops("Split", sums, graph.integers(3 * units, units), outputs=2, axis=-1)
-    gates, g = activate(graph, gates, cell.gates), activate(graph, g, cell.function)
+    gates, g = (
+        activate(graph, precision, gates, cell.gates),
+        activate(graph, precision, g, cell.function),
+    )
     i, f, o = graph.ops("Split", gates, graph.integers(*[units] * 3), outputs=3, axis=-1)
     c = graph.op("Add", graph.op("Mul", f, c), graph.op("Mul", i, g))
-    return [graph.op("Mul", o, activate(graph, c, cell.function)), c]
+    return [graph.op("Mul", o, activate(graph, precision, c, cell.function)), c]
 
 
-def _gru(graph: GraphBuilder, product: Product, cell: Cell, x: str, h: str) -> list[str]:
+def _gru(
+    graph: GraphBuilder, precision: Precision, product: Product, cell: Cell, x: str, h: str
+) -> list[str]:
     """x: [rows, 3 * units], x @ input with its bias."""
     units = cell.units
     sizes = graph.integers(2 * units, units)
@@ -170,14 +175,14 @@ def _gru(graph: GraphBuilder, product: Product, cell: Cell, x: str, h: str) -> l
         h_gates, h_n = graph.ops("Split", recurrent, sizes, outputs=2, axis=-1)
     else:
         h_gates = product(h, _columns(cell.recurrent, 0, 2 * units))
-    gates = activate(graph, graph.op("Add", x_gates, h_gates), cell.gates)
+    gates = activate(graph, precision, graph.op("Add", x_gates, h_gates), cell.gates)
     z, r = graph.ops("Split", gates, graph.integers(units, units), outputs=2, axis=-1)
     if cell.reset_after:
         from_h = graph.op("Mul", r, h_n)
     else:
         last = _columns(cell.recurrent, 2 * units, 3 * units)
         from_h = product(graph.op("Mul", r, h), last)
-    n = activate(graph, graph.op("Add", x_n, from_h), cell.function)
+    n = activate(graph, precision, graph.op("Add", x_n, from_h), cell.function)
     return [graph.op("Add", n, graph.op("Mul", z, graph.op("Sub", h, n)))]
 
 

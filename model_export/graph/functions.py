@@ -7,54 +7,62 @@ Elu, Selu and Softplus on the CPU compute the last elements of a tensor in anoth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from model_export.graph.builder import GraphBuilder
+from model_export.graph.precision import Precision
 from model_export.recurrent_spec import Function
 
 
-def activate(graph: GraphBuilder, x: str, function: Function) -> str:
+def activate(graph: GraphBuilder, precision: Precision, x: str, function: Function) -> str:
     """function(x)."""
-    return _FUNCTIONS[function](graph, x)
+    if function in _SIMPLE:
+        operator, attributes = _SIMPLE[function]
+        return graph.op(operator, x, **attributes)
+    return _MADE_OF_SEVERAL[function](graph, precision, x)
 
 
-def _elu(graph: GraphBuilder, x: str, alpha: float = 1.0) -> str:
-    """x where it is positive, otherwise alpha * (exp(x) - 1)."""
-    below = graph.op("Sub", x, graph.op("Relu", x))  # min(x, 0)
-    grown = graph.op("Sub", graph.op("Exp", below), _like(graph, below, 1.0))
-    return graph.op("Add", graph.op("Relu", x), _scaled(graph, grown, alpha))
+def _linear(graph: GraphBuilder, precision: Precision, x: str) -> str:
+    return x
 
 
-def _selu(graph: GraphBuilder, x: str) -> str:
-    return _scaled(graph, _elu(graph, x, 1.67326324), 1.05070098)
-
-
-def _silu(graph: GraphBuilder, x: str) -> str:
+def _silu(graph: GraphBuilder, precision: Precision, x: str) -> str:
     return graph.op("Mul", x, graph.op("Sigmoid", x))
 
 
-def _like(graph: GraphBuilder, x: str, value: float) -> str:
-    """A constant of the type of x."""
-    return graph.op("CastLike", graph.constant(np.array(value, np.float32)), x)
+def _elu(graph: GraphBuilder, precision: Precision, x: str, alpha: float = 1.0) -> str:
+    """x where it is positive, otherwise alpha * (exp(x) - 1)."""
+    above = graph.op("Relu", x)
+    below = graph.op("Sub", x, above)  # min(x, 0)
+    grown = graph.op("Sub", graph.op("Exp", below), _number(graph, precision, 1.0))
+    return graph.op("Add", above, graph.op("Mul", grown, _number(graph, precision, alpha)))
 
 
-def _scaled(graph: GraphBuilder, x: str, factor: float) -> str:
-    return x if factor == 1 else graph.op("Mul", x, _like(graph, x, factor))
+def _selu(graph: GraphBuilder, precision: Precision, x: str) -> str:
+    scale = _number(graph, precision, 1.05070098)
+    return graph.op("Mul", _elu(graph, precision, x, 1.67326324), scale)
 
 
-_FUNCTIONS: Mapping[Function, Callable[[GraphBuilder, str], str]] = {
+def _number(graph: GraphBuilder, precision: Precision, value: float) -> str:
+    return precision.constant(graph, np.array(value, np.float32))
+
+
+_SIMPLE: Mapping[Function, tuple[str, dict[str, Any]]] = {
+    "exponential": ("Exp", {}),
+    "gelu": ("Gelu", {}),
+    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
+    "relu": ("Relu", {}),
+    "sigmoid": ("Sigmoid", {}),
+    "softmax": ("Softmax", {"axis": -1}),
+    "softsign": ("Softsign", {}),
+    "tanh": ("Tanh", {}),
+}
+_MADE_OF_SEVERAL: Mapping[Function, Callable[[GraphBuilder, Precision, str], str]] = {
     "elu": _elu,
-    "exponential": lambda graph, x: graph.op("Exp", x),
-    "gelu": lambda graph, x: graph.op("Gelu", x),
-    "hard_sigmoid": lambda graph, x: graph.op("HardSigmoid", x, alpha=1 / 6, beta=0.5),
-    "leaky_relu": lambda graph, x: graph.op("LeakyRelu", x, alpha=0.2),
-    "linear": lambda graph, x: x,
-    "relu": lambda graph, x: graph.op("Relu", x),
+    "linear": _linear,
     "selu": _selu,
-    "sigmoid": lambda graph, x: graph.op("Sigmoid", x),
     "silu": _silu,
-    "softmax": lambda graph, x: graph.op("Softmax", x, axis=-1),
-    "softsign": lambda graph, x: graph.op("Softsign", x),
-    "tanh": lambda graph, x: graph.op("Tanh", x),
 }

@@ -46,12 +46,14 @@ def _(operation: OneHot, graph: GraphBuilder, precision: Precision, ids: str) ->
 
 @author.register
 def _(operation: Dense, graph: GraphBuilder, precision: Precision, x: str) -> str:
-    return activate(graph, precision.product(graph, x, operation.linear), operation.function)
+    return activate(
+        graph, precision, precision.product(graph, x, operation.linear), operation.function
+    )
 
 
 @author.register
 def _(operation: Activate, graph: GraphBuilder, precision: Precision, x: str) -> str:
-    return activate(graph, x, operation.function)
+    return activate(graph, precision, x, operation.function)
 
 
 @author.register

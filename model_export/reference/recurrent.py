@@ -46,7 +46,7 @@ class Memory:
 def encode(network: RecurrentNetwork, source_ids: Sequence[int]) -> Memory:
     """All values of the encoder for one sentence."""
     values: dict[str, Array] = {SOURCE_IDS: np.array(source_ids)}
-    _evaluate(network.encoder, values)
+    evaluate(network.encoder, values)
     return Memory(values)
 
 
@@ -65,7 +65,7 @@ def step(
 ) -> tuple[Array, dict[str, Array]]:
     """Log-probabilities of the next token, (vocabulary,), and the next state."""
     values = {**memory.values, **state, LAST_IDS: np.array(last_id)}
-    _evaluate(network.decoder, values)
+    evaluate(network.decoder, values)
     logits = _linear(network.projection, values[network.output])
     following = {one.name: values[one.following] for one in network.states}
     return logits - _log_sum_exp(logits), following
@@ -84,7 +84,8 @@ def log_probs(network: RecurrentNetwork, memory: Memory, target_ids: Sequence[in
     return np.stack(found)
 
 
-def _evaluate(nodes: Sequence[Node], values: dict[str, Array]) -> None:
+def evaluate(nodes: Sequence[Node], values: dict[str, Array]) -> None:
+    """Add the values that nodes make to those that are known."""
     for node in nodes:
         inputs = [values[name] for name in node.inputs]
         values |= zip(node.outputs, _compute(node.operation, *inputs), strict=False)

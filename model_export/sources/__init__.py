@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from model_export.errors import UnsupportedCheckpoint
-from model_export.sources import huggingface_marian, keras
+from model_export.sources import huggingface_marian, keras, pytorch_tutorial
 from model_export.spec import Checkpoint
 from model_export.vocabulary_files import TextOptions
 from service.package.manifest import LanguagePair
@@ -37,7 +37,7 @@ class SourceWithoutText(Protocol):
 
 
 SOURCES: tuple[Source, ...] = (huggingface_marian,)
-SOURCES_WITHOUT_TEXT: tuple[SourceWithoutText, ...] = (keras,)
+SOURCES_WITHOUT_TEXT: tuple[SourceWithoutText, ...] = (keras, pytorch_tutorial)
 
 
 def load(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from model_export.recurrent_spec import Activate, Dense, Node, RecurrentNetwork
 from model_export.sources.keras.archive import Archive
 from model_export.sources.keras.functional import Layer, Model, Tensor, parse
 from model_export.sources.keras.rules import RULES
-from model_export.sources.keras.wiring import Side, Wiring
+from model_export.sources.keras.wiring import Wiring
 from model_export.spec import Linear
+from model_export.texts import Side
 from model_export.vocabulary_files import Vocabulary
 
 
@@ -64,13 +65,6 @@ def read_network(archive: Archive) -> Found:
             ]
         )
     return Found(network, wiring.masked, wiring.lengths, wiring.texts)
-
-
-def never(network: RecurrentNetwork, tokens: Collection[int]) -> RecurrentNetwork:
-    """The network with tokens that are never generated and have no share of the probabilities."""
-    bias = network.projection.bias.copy()
-    bias[list(tokens)] = -np.inf
-    return replace(network, projection=replace(network.projection, bias=bias))
 
 
 def _has_folder(layer: Layer) -> bool:

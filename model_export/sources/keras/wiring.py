@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from model_export.recurrent_spec import LAST_IDS, SOURCE_IDS, Node, OneHot, Operation, State
 from model_export.sources.keras.archive import Weights
 from model_export.sources.keras.functional import Call, Layer, Model, Tensor
+from model_export.texts import Side
 from model_export.vocabulary_files import Vocabulary
-
-Side = Literal["source", "target"]
 
 
 class Meaning(NamedTuple):
