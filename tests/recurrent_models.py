@@ -51,7 +51,9 @@ def told(name: str, folder: Path) -> TextOptions:
         words = ["SOS", "EOS", *"abcdefghijklmnopq"]
         source, target = (write_list(folder / f"{n}.txt", words[:n]) for n in (17, 19))
         return TextOptions(source, target, drop_unknown=True)
-    source = write_list(folder / "source.txt", SOURCE_WORDS)
+    shares_its_embedding = name == "other_functions"
+    words = TARGET_WORDS if shares_its_embedding else SOURCE_WORDS
+    source = write_list(folder / "source.txt", words)
     target = write_list(folder / "target.txt", TARGET_WORDS)
     return TextOptions(source, target, source_template="$A")
 

@@ -1,6 +1,6 @@
 """Make tests/data/recurrent/: small random recurrent models, and what their toolkits make of them.
 
-    KERAS_BACKEND=tensorflow PYTHONPATH=../.. python make_recurrent.py recurrent
+    KERAS_BACKEND=tensorflow PYTHONPATH=../.. python make_recurrent.py recurrent [MODEL ...]
 
 Needs keras 3.15, tensorflow 2.21, torch 2.13.0 and safetensors. Each model gets a few sources;
 golden.json has the greedy translation that the toolkit's own layers give, computed for every step
@@ -130,7 +130,7 @@ def other_functions():
     cell.return_state = cell.return_sequences = True
     memory, _, c = cell(read)
     state = layers.Dense(6, activation="elu")(c)
-    written = layers.GRU(6, return_sequences=True, recurrent_activation="relu")(
+    written = layers.GRU(6, return_sequences=True, activation="softsign")(
         embedding(target), initial_state=state
     )
     written = layers.Dense(6, activation="gelu")(written)
@@ -195,10 +195,13 @@ MODELS = (
 )  # fmt: skip
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, names: list[str]) -> None:
     folder.mkdir(exist_ok=True)
-    golden = {}
+    file = folder / "golden.json"
+    golden = json.loads(file.read_text()) if names else {}
     for number, build in enumerate(MODELS):
+        if names and build.__name__ not in names:
+            continue
         keras.utils.set_random_seed(number)
         random = np.random.default_rng(40 + number)
         model = build()
@@ -211,9 +214,10 @@ def main(folder: Path) -> None:
                 variable.assign(values)
         model.save(folder / f"{build.__name__}.keras")
         golden[build.__name__] = [greedy(model, source) for source in sources(model, random)]
-    golden["pytorch_tutorial"] = pytorch_tutorial(folder / "pytorch-tutorial")
+    if not names or "pytorch_tutorial" in names:
+        golden["pytorch_tutorial"] = pytorch_tutorial(folder / "pytorch-tutorial")
     text = json.dumps(golden, separators=(",", ":"))
-    (folder / "golden.json").write_text(text.replace('}],"', '}],\n"') + "\n", encoding="utf-8")
+    file.write_text(text.replace('}],"', '}],\n"') + "\n", encoding="utf-8")
 
 
 def sources(model: keras.Model, random: np.random.Generator) -> list[list[int]]:
@@ -335,4 +339,4 @@ def pytorch_greedy(encoder: EncoderRNN, decoder: AttnDecoderRNN, source: list[in
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -35,17 +34,20 @@ class Converted(NamedTuple):
     name: str
     checkpoint: Checkpoint
     fp32: OnnxSeq2Seq
-    int8: OnnxSeq2Seq
+    variants: list[OnnxSeq2Seq]
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def converted(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Converted]:
+) -> Converted:
     folder = tmp_path_factory.mktemp("models")
-    directory = convert(request.param, folder)
-    variants = (load(directory, variant) for variant in ("fp32", "int8"))
-    yield Converted(request.param, read(request.param, folder), *variants)
+    names = ["fp32", "int8"]
+    if request.param == "other_functions":
+        names = ["fp32"]  # rounding its large random weights makes another model, and is refused
+    directory = convert(request.param, folder, variants=names)
+    variants = [load(directory, variant) for variant in names]
+    return Converted(request.param, read(request.param, folder), variants[0], variants)
 
 
 def best(
@@ -99,7 +101,7 @@ def test_a_sentence_gets_the_same_alone_and_in_any_company(
 ) -> None:
     """To the last digit of its scores, whatever it is padded to."""
     sources = sources_of(converted.name)
-    for model in (converted.fp32, converted.int8):
+    for model in converted.variants:
         alone = [best(model, [source], options)[0] for source in sources]
         assert best(model, sources, options) == alone
         assert best(model, sources[::-1], options) == alone[::-1]
