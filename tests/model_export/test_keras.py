@@ -135,7 +135,7 @@ def test_everything_that_is_not_supported_is_listed_at_once(tmp_path: Path) -> N
     for problem, words in zip(
         sorted(found),
         (
-            "additive_attention (MultiHeadAttention) is not supported; supported: Activation, Add,",
+            "(MultiHeadAttention) is not supported; supported: Activation, ",
             "(Dense) has the activation 'softplus'; supported: elu, exponential,",
             "(LSTM) has the activation 'mish', which is not supported.",
         ),
