@@ -99,9 +99,10 @@ def read_model(spm: Path) -> Any:
 
 def _model_problems(name: str, model: Any) -> list[str]:
     trainer = model.trainer_spec
-    if trainer.model_type != trainer.UNIGRAM:
-        return [f"{name} is not a unigram model, which is not supported"]
-    return model_problems(name, model)
+    others = model_problems(name, model)
+    if trainer.model_type == trainer.UNIGRAM:
+        return others
+    return [f"{name} is not a unigram model, which is not supported", *others]
 
 
 def model_problems(name: str, model: Any) -> list[str]:
