@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 import pytest
 
-from model_export import graph, reference
+from model_export import calibration, graph, package, reference
 from model_export.recurrent_spec import RecurrentNetwork
 from model_export.spec import Checkpoint
 from service.decoding.search import Search, decode
 from service.domain import DecodingOptions, Hypothesis
 from service.runtime.seq2seq import OnnxSeq2Seq
+from service.runtime.session import Graph
+from service.settings import RuntimeSettings
 from tests.conftest import load
 from tests.recurrent_models import (
     GOLDEN,
@@ -203,6 +206,17 @@ def test_options_that_need_more_of_a_step(converted: Converted) -> None:
     for (found,) in alone:
         pairs = list(zip(found.target_ids, found.target_ids[1:], strict=False))
         assert len(set(pairs)) == len(pairs)
+
+
+def test_measured_ranges_keep_sentences_apart_too(converted: Converted, tmp_path: Path) -> None:
+    network, target = converted.checkpoint.network, converted.fp32.target
+    sources = sources_of(converted.name)
+    ranges = calibration.observe_ids(network, sources, target)
+    files = package.write_graphs(tmp_path, "int8", graph.build(network, "int8", ranges))
+    encoder, decoder = (Graph(tmp_path / file, RuntimeSettings(threads=1)) for file in files)
+    model = OnnxSeq2Seq(encoder, decoder, 0, target)
+    alone = [best(model, [source], BEAM)[0] for source in sources]
+    assert best(model, sources, BEAM) == alone
 
 
 def test_attention_is_shown_where_there_is_any(converted: Converted) -> None:
