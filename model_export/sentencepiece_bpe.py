@@ -4,7 +4,7 @@ SentencePiece joins two neighbours whenever they make a piece, the piece of the 
 and the leftmost of equal ones. `tokenizers` joins by a list of pairs. So the list has, for every
 piece from the best score to the worst, each of its splits into two pieces. Of different pairs that
 make the same piece, SentencePiece takes the leftmost first and `tokenizers` the first in the list;
-this made no difference in 10,008 natural lines.
+this made no difference in the 9,994 natural lines that were tried.
 
 Special tokens have names that text never matches, as in model_export.vocabulary.
 """

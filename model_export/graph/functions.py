@@ -1,7 +1,7 @@
 """Activation functions of recurrent networks, element by element.
 
 Made of operators whose results do not depend on where in a tensor an element is. ONNX Runtime's
-Elu, Selu and Softplus on the CPU compute the last elements of a tensor in another way.
+Elu, Selu and Softplus on the CPU gave the same number other last digits in other places.
 """
 
 from __future__ import annotations
