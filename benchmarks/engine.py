@@ -102,6 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
             if model == "default"
             else random_transformer.make(random_transformer.OPUS_MT)
         )
+        assert isinstance(network, Transformer)
         for precision in _variants(arguments):
             with tempfile.TemporaryDirectory() as folder:
                 contest = _contest(

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import ctranslate2_weights, random_transformer
 from benchmarks.random_transformer import Size
 from model_export import calibration, graph, package, sources
-from model_export.spec import Checkpoint
+from model_export.spec import Checkpoint, Transformer
 from model_export.vocabulary import marian_tokenizer
 from service.package.manifest import FORMAT, Limits, Manifest, Provenance, Tokens
 
@@ -84,6 +84,7 @@ def tokens(default: Path, size: Size | None = None) -> list[str]:
 def write_peer(model: str, default: Path, checkpoint: Checkpoint, destination: Path) -> Path:
     """Write what peer_service.py serves: the same weights in int8; returns the destination."""
     size = None if model == DEFAULT else random_transformer.OPUS_MT
+    assert isinstance(checkpoint.network, Transformer)
     ctranslate2_weights.write(checkpoint.network, destination, "int8", tokens(default, size))
     for name in ("source.spm", "target.spm"):
         shutil.copyfile(default / name, destination / name)

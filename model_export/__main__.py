@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from model_export import evaluation, graph, inspection, pipeline
+from model_export import evaluation, graph, inspection, pipeline, text_command
 from model_export.errors import ExportError, UnsupportedCheckpoint
 from service.errors import InvalidPackage
 from service.package.directory import ModelDirectory
@@ -55,6 +55,7 @@ def _convert(options: argparse.Namespace, console: Console) -> None:
                 card=options.card,
                 scores=options.scores,
                 replace=options.force,
+                text=text_command.text_options(options),
             ),
             _reporter(console, status.update),
         )
@@ -65,7 +66,9 @@ def _convert(options: argparse.Namespace, console: Console) -> None:
 def _verify(options: argparse.Namespace, console: Console) -> None:
     directory = ModelDirectory.open(options.directory)
     with console.status("Verifying") as status:
-        parity = pipeline.check(directory, options.source, _reporter(console, status.update))
+        report = _reporter(console, status.update)
+        text = text_command.text_options(options)
+        parity = pipeline.check(directory, options.source, text, report)
     console.print(inspection.variants(directory.manifest, parity))
 
 
@@ -115,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="compare a model directory with its checkpoint")
     verify.add_argument("directory", type=Path, help="the model directory")
     verify.add_argument("source", type=Path, help="the checkpoint that it was made from")
+    text_command.add_text(verify)
     verify.set_defaults(run=_verify)
     inspect = commands.add_parser("inspect", help="show what a model directory holds")
     inspect.add_argument("directory", type=Path, help="the model directory")
@@ -127,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     convert = commands.add_parser("convert", help="convert a checkpoint into a model directory")
     convert.set_defaults(run=_convert)
-    convert.add_argument("source", type=Path, help="the checkpoint's directory")
+    convert.add_argument("source", type=Path, help="the checkpoint: a directory or a file")
     convert.add_argument("destination", type=Path, help="the model directory to make")
     convert.add_argument("--name", help="the model's name (the destination's by default)")
     convert.add_argument(
@@ -161,6 +165,7 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="source text, one sentence a line; some hundreds of the kind that will be translated. "
         "int8 rounds activations in the ranges seen there, and is faster than without",
     )
+    text_command.add_text(convert)
     convert.add_argument("--licence", help="licence of the weights, for the manifest")
     convert.add_argument("--card", type=Path, help="model card, copied to README.md")
     convert.add_argument(

@@ -17,7 +17,7 @@ import numpy as np
 from model_export import graph, package
 from model_export.graph import Ranges
 from model_export.graph.precision import Range
-from model_export.spec import Checkpoint, Transformer
+from model_export.spec import Checkpoint, Network
 from service.decoding.model import Candidates, StepInput
 from service.decoding.search import Target, decode
 from service.domain import DecodingOptions
@@ -41,9 +41,7 @@ def observe(checkpoint: Checkpoint, sentences: Sequence[str]) -> Ranges:
     return observe_ids(checkpoint.network, fitting, target)
 
 
-def observe_ids(
-    network: Transformer, source_ids: Sequence[tuple[int, ...]], target: Target
-) -> Ranges:
+def observe_ids(network: Network, source_ids: Sequence[tuple[int, ...]], target: Target) -> Ranges:
     """The same for sentences in token ids."""
     with tempfile.TemporaryDirectory() as folder:
         files = package.write_graphs(Path(folder), "observed", graph.build_observed(network))

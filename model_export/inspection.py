@@ -81,6 +81,8 @@ def _facts(directory: ModelDirectory) -> Table:
     pairs = ", ".join(f"{pair.source} → {pair.target}" for pair in manifest.pairs)
     rows = {
         "model": f"{manifest.name} ({manifest.family}), {pairs}",
+        "architecture": manifest.architecture or "not stated",
+        "attention": "shown" if manifest.attention else "none to show",
         "directory": str(directory.path),
         "licence": manifest.licence or "not stated",
         "made by": f"{manifest.provenance.exporter} on {manifest.provenance.created}, "

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import service
 from model_export import calibration, graph, package, sources, verify
 from model_export.spec import Checkpoint
+from model_export.vocabulary_files import TextOptions
 from service.package.directory import ModelDirectory
 from service.package.manifest import (
     LanguagePair,
@@ -44,6 +45,8 @@ class ExportOptions:
     scores: tuple[Score, ...] = ()
     replace: bool = False
     """Whether a destination that exists is replaced."""
+    text: TextOptions = field(default_factory=TextOptions)
+    """What the checkpoint does not say of its text."""
 
 
 def convert(
@@ -58,7 +61,7 @@ def convert(
     """
     with package.staged(destination, replace=options.replace) as staging:
         progress(f"Reading {source}")
-        checkpoint = sources.load(source, options.pairs)
+        checkpoint = sources.load(source, options.pairs, options.text)
         manifest = _write(staging, checkpoint, options, progress)
         parity = _verify(ModelDirectory(staging, manifest), checkpoint, progress)
         manifest = manifest.model_copy(update={"parity": parity})
@@ -68,8 +71,12 @@ def convert(
     return manifest
 
 
-def check(directory: ModelDirectory, source: Path, progress: Progress) -> dict[str, Parity]:
+def check(
+    directory: ModelDirectory, source: Path, text: TextOptions, progress: Progress
+) -> dict[str, Parity]:
     """Check a model directory's files and compare each variant with its checkpoint.
+
+    text: as in ExportOptions.
 
     Raises:
         InvalidPackage: a file is missing or not the one that was written.
@@ -78,7 +85,7 @@ def check(directory: ModelDirectory, source: Path, progress: Progress) -> dict[s
     progress("Checking hashes")
     directory.check()
     progress(f"Reading {source}")
-    checkpoint = sources.load(source, tuple(directory.manifest.pairs))
+    checkpoint = sources.load(source, tuple(directory.manifest.pairs), text)
     return _verify(directory, checkpoint, progress)
 
 
@@ -104,6 +111,8 @@ def _write(
         tokenizers=tokenizers,
         variants=variants,
         files=package.hashes(staging),
+        attention=checkpoint.attention,
+        architecture=checkpoint.architecture,
         licence=options.licence,
         provenance=_provenance(checkpoint),
         scores=list(options.scores),

@@ -6,7 +6,7 @@ Matrices are laid out [inputs, outputs], so that y = x @ weight + bias.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +102,21 @@ class Transformer:
     """[d_model, vocabulary]; a bias of -inf means that the token is never generated. Tokens at the
     table's end that are never generated may be left out."""
 
+    @property
+    def source_vocabulary(self) -> int:
+        return len(self.source_embedding.table)
+
+
+class Network(Protocol):
+    """A Transformer or a model_export.recurrent_spec.RecurrentNetwork.
+
+    model_export.graph and model_export.reference each have one place that asks which.
+    """
+
+    @property
+    def source_vocabulary(self) -> int:
+        """How many source tokens there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -110,7 +125,7 @@ class Checkpoint:
     kind: str
     """The source's name, such as huggingface-marian."""
     family: str
-    network: Transformer
+    network: Network
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
     """The same object as source_tokenizer when they are shared."""
@@ -119,3 +134,7 @@ class Checkpoint:
     limits: Limits
     files: dict[str, str]
     """Source file name → SHA-256."""
+    attention: bool = True
+    """Whether the decoder has attention that can be shown."""
+    architecture: str | None = None
+    """The network in a line, for people."""

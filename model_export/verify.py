@@ -84,13 +84,11 @@ def compare(directory: ModelDirectory, name: str, expected: Sequence[Probe]) -> 
 def _random_source(checkpoint: Checkpoint, random: np.random.Generator) -> tuple[int, ...]:
     tokens = checkpoint.tokens
     special = {tokens.start, tokens.end, tokens.padding, tokens.unknown}
-    ordinary = [
-        token
-        for token in range(len(checkpoint.network.source_embedding.table))
-        if token not in special
-    ]
+    known = range(checkpoint.network.source_vocabulary)
+    ordinary = [token for token in known if token not in special]
     length = random.integers(1, min(LONGEST, checkpoint.limits.max_source_tokens))
-    return (*random.choice(ordinary, size=length).tolist(), tokens.end)
+    chosen = random.choice(ordinary, size=length).tolist()
+    return (*chosen, tokens.end) if tokens.end in known else tuple(chosen)
 
 
 def _probe(checkpoint: Checkpoint, source_ids: tuple[int, ...]) -> Probe:

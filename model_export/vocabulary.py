@@ -67,7 +67,7 @@ def marian_tokenizer(
         UnsupportedCheckpoint: spm is no model of this kind or vocabulary does not fit; all
             problems at once.
     """
-    model = _read(spm)
+    model = read_model(spm)
     special = (end, unknown, padding)
     problems = _model_problems(spm.name, model) + _vocabulary_problems(vocabulary, special)
     if problems:
@@ -75,15 +75,20 @@ def marian_tokenizer(
     tokenizer = Tokenizer(
         models.Unigram(_numbered_pieces(model, vocabulary, special), vocabulary[unknown], False)
     )
-    tokenizer.normalizer = _normalizer(model)
+    tokenizer.normalizer = normalizer_of(model)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A end", special_tokens=[("end", vocabulary[end])]
     )
-    tokenizer.decoder = _decoder(special)
+    tokenizer.decoder = decoder_for(special)
     return tokenizer
 
 
-def _read(spm: Path) -> Any:
+def read_model(spm: Path) -> Any:
+    """The SentencePiece model in a file, a ModelProto.
+
+    Raises:
+        UnsupportedCheckpoint: it is none.
+    """
     model = ModelProto()
     try:
         model.ParseFromString(spm.read_bytes())
@@ -93,10 +98,18 @@ def _read(spm: Path) -> Any:
 
 
 def _model_problems(name: str, model: Any) -> list[str]:
+    trainer = model.trainer_spec
+    others = model_problems(name, model)
+    if trainer.model_type == trainer.UNIGRAM:
+        return others
+    return [f"{name} is not a unigram model, which is not supported", *others]
+
+
+def model_problems(name: str, model: Any) -> list[str]:
+    """What of a SentencePiece model, unigram or BPE, no tokenizer here can do."""
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
     checks = {
         "holds no pieces": not model.pieces,
-        "is not a unigram model": trainer.model_type != trainer.UNIGRAM,
         "uses byte fallback": trainer.byte_fallback,
         "writes spaces behind words": trainer.treat_whitespace_as_suffix,
         "keeps repeated spaces": not normalizer.remove_extra_whitespaces,
@@ -134,7 +147,7 @@ def _numbered_pieces(
     return [*pieces, (ORPHANS_FOLLOW, 0.0), *orphans] if orphans else pieces
 
 
-def _normalizer(model: Any) -> normalizers.Normalizer:
+def normalizer_of(model: Any) -> normalizers.Normalizer:
     """SentencePiece's: character map, one space between words, none around them, ▁ for a space."""
     spec = model.normalizer_spec
     charsmap = spec.precompiled_charsmap
@@ -153,7 +166,8 @@ def _normalizer(model: Any) -> normalizers.Normalizer:
     return normalizers.Sequence(steps)
 
 
-def _decoder(special: Iterable[str]) -> decoders.Decoder:
+def decoder_for(special: Iterable[str]) -> decoders.Decoder:
+    """From pieces to text without special tokens, whose names begin with a space."""
     skipped = "|".join(_literal(token) for token in special)
     return decoders.Sequence(
         [

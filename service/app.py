@@ -192,6 +192,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
             admission=admission,
             metrics=metrics,
             bulk_from_sentences=settings.scheduling.bulk_from_sentences,
+            attention=model.target.attention,
         ),
         scorer=Scorer(
             text=model.text,

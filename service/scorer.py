@@ -87,6 +87,8 @@ class Scorer:
             raise InvalidRequest(
                 "Invalid request: q parameter has more tokens than the model takes at once"
             )
+        if not ids:
+            raise InvalidRequest("Invalid request: q parameter has no token that the model knows")
         return ids
 
     def _target_ids(self, translation: str) -> tuple[int, ...]:

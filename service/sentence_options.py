@@ -22,6 +22,24 @@ class TargetText(Protocol):
         """Id of a token as the target's vocabulary spells it."""
 
 
+def require_no_attention(options: DecodingOptions, textual: TextualOptions) -> None:
+    """Check the options of a request to a model that has no attention to the source.
+
+    Raises:
+        InvalidRequest: one can't be had without.
+    """
+    asked = {
+        "return_attention": options.return_attention,
+        "replace_unknowns": textual.replace_unknowns,
+        "coverage_penalty": options.coverage_penalty != 0,
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            raise InvalidRequest(
+                f"Invalid request: {name} parameter needs a model with attention; this one has none"
+            )
+
+
 def with_ids(
     options: DecodingOptions, textual: TextualOptions, text: TargetText
 ) -> DecodingOptions:

@@ -26,7 +26,12 @@ from service.metrics import Metrics
 from service.scheduling.admission import Admission
 from service.scheduling.answers import answers
 from service.scheduling.job import Decoder, Job
-from service.sentence_options import TargetText, of_sentences, with_ids
+from service.sentence_options import (
+    TargetText,
+    of_sentences,
+    require_no_attention,
+    with_ids,
+)
 from service.text.languages import Languages
 from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
 
@@ -75,14 +80,17 @@ class Translator:
         admission: Admission,
         metrics: Metrics,
         bulk_from_sentences: int,
+        attention: bool = True,
     ) -> None:
-        """bulk_from_sentences: requests of so many are bulk unless they say otherwise."""
+        """bulk_from_sentences: requests of so many are bulk unless they say otherwise; attention:
+        whether the model can say what it attended to."""
         self._text = text
         self._languages = languages
         self._decoder = decoder
         self._admission = admission
         self._metrics = metrics
         self._bulk_from_sentences = bulk_from_sentences
+        self._attention = attention
 
     def require_room(self) -> None:
         """Refuse a request before it is even read, when not the smallest one would be let in.
@@ -105,10 +113,13 @@ class Translator:
 
         Raises:
             UnsupportedLanguage: the model does not translate this pair.
+            InvalidRequest: the model can't do what an option asks for.
             Overloaded, ShuttingDown: nothing was done.
             DeadlineExceeded, ModelFailure: some sentence has no translation.
         """
         pair = self._languages.resolve(request.source, request.target)
+        if not self._attention:
+            require_no_attention(request.options, request.textual)
         if pair.source == pair.target:
             return [TextTranslation(text) for text in request.texts]
         characters = sum(map(len, request.texts))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, singledispatch
 from typing import Literal, NamedTuple
 
 from onnx import ModelProto
 
+from model_export.graph import decoder, encoder, recurrent_decoder, recurrent_encoder
 from model_export.graph.builder import FLOAT
 from model_export.graph.cuda import ForCuda
-from model_export.graph.decoder import build_decoder
-from model_export.graph.encoder import build_encoder
 from model_export.graph.precision import (
     CalibratedInt8,
     Float32,
@@ -21,7 +20,8 @@ from model_export.graph.precision import (
     Range,
     RowScaledInt8,
 )
-from model_export.spec import Transformer
+from model_export.recurrent_spec import RecurrentNetwork
+from model_export.spec import Network, Transformer
 
 
 class Kind(NamedTuple):
@@ -61,7 +61,7 @@ class Ranges:
     decoder: tuple[Range, ...]
 
 
-def build(network: Transformer, variant: str, ranges: Ranges | None = None) -> Graphs:
+def build(network: Network, variant: str, ranges: Ranges | None = None) -> Graphs:
     """Author both graphs.
 
     variant: one of VARIANTS; ranges: makes int8 activations constant ranges instead of one scale
@@ -78,10 +78,28 @@ def build(network: Transformer, variant: str, ranges: Ranges | None = None) -> G
     return _build(network, VARIANTS[variant].make())
 
 
-def _build(network: Transformer, precision: Precision) -> Graphs:
+@singledispatch
+def build_encoder(network: Network, precision: Precision) -> ModelProto:
+    """Author the encoder's graph of any kind of network."""
+    raise NotImplementedError(type(network).__name__)
+
+
+@singledispatch
+def build_decoder(network: Network, precision: Precision) -> ModelProto:
+    """Author the decoder's graph of any kind of network."""
+    raise NotImplementedError(type(network).__name__)
+
+
+build_encoder.register(Transformer)(encoder.build_encoder)
+build_decoder.register(Transformer)(decoder.build_decoder)
+build_encoder.register(RecurrentNetwork)(recurrent_encoder.build_encoder)
+build_decoder.register(RecurrentNetwork)(recurrent_decoder.build_decoder)
+
+
+def _build(network: Network, precision: Precision) -> Graphs:
     return Graphs(build_encoder(network, precision), build_decoder(network, precision))
 
 
-def build_observed(network: Transformer) -> Graphs:
+def build_observed(network: Network) -> Graphs:
     """Author both graphs in fp32 with the range of every product's input as further outputs."""
     return _build(network, Observed())

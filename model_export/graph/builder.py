@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -114,6 +114,36 @@ class GraphBuilder:
             )
         )
 
+    def scan_body(self, dtype: int, states: Sequence[int], scanned: Sequence[int]) -> ScanBody:
+        """A graph for scan(), which may use every value that this one has so far.
+
+        states, scanned: widths of the state's values, [batch, width], and of a step's slices.
+        """
+        body = GraphBuilder(self._fresh("Scan"), f"{self._fresh('scan')}.")
+        widths = [*states, *scanned]
+        names = [f"{body._prefix}fed_{place}" for place in range(len(widths))]
+        for name, width in zip(names, widths, strict=True):
+            body.input(name, dtype, ["batch", width])
+        return ScanBody(body, names, dtype, widths[: len(states)])
+
+    def scan(self, body: ScanBody, inputs: Sequence[str], results: Sequence[str]) -> list[str]:
+        """Run a body over the first axis of what is scanned.
+
+        inputs: the first state, then what is scanned; results: the body's values that are the
+        state after a step, then one that is collected, as wide as the first of the state.
+
+        Returns the last state, and what was collected.
+        """
+        for place, value in enumerate(results):
+            width = body.states[place % len(body.states)]
+            # A value that goes out twice has two names.
+            value = body.graph.op("Identity", value)
+            body.graph.output(f"result_{place}", value, body.dtype, ["batch", width])
+        scanned = len(inputs) - len(body.states)
+        return self.ops(
+            "Scan", *inputs, outputs=len(results), body=body.graph._graph(), num_scan_inputs=scanned
+        )
+
     def model(self) -> ModelProto:
         """The finished model."""
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
@@ -139,3 +169,14 @@ class GraphBuilder:
     def _fresh(self, op_type: str) -> str:
         self._count += 1
         return f"{self._prefix}{op_type}_{self._count}"
+
+
+class ScanBody(NamedTuple):
+    """What scan() repeats."""
+
+    graph: GraphBuilder
+    fed: list[str]
+    """The state before the step, then the slices of what is scanned."""
+    dtype: int
+    states: list[int]
+    """Widths."""

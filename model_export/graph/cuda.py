@@ -56,6 +56,9 @@ class ForCuda:
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         return graph.op("Gather", self.constant(graph, table), ids, axis=0)
 
+    def recurrence(self, graph: GraphBuilder, weight: Array) -> str:
+        return ""  # the operators need cuDNN
+
     def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
         scale, bias = self.constant(graph, norm.scale), self.constant(graph, norm.bias)
         inputs = (x, residual, scale, bias)

@@ -7,6 +7,8 @@ only runs when some row asks for one of them. So a plain step pays one operator 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -31,12 +33,27 @@ def continuations(
     attended: the last layer's attention to the source, its query and its key, as in
     _attention_scores().
     """
+    finish(graph, precision, logits, vocabulary, partial(_attention_scores, attended))
+
+
+AttentionScores = Callable[[GraphBuilder, GraphBuilder], None]
+"""Declares attention_scores in a branch (the first one) of the graph (the second one)."""
+
+
+def finish(
+    graph: GraphBuilder,
+    precision: Precision,
+    logits: str,
+    vocabulary: int,
+    attention_scores: AttentionScores,
+) -> None:
+    """The same for any kind of attention to the source."""
     graph.input("candidates", INT64, [1])
     extra, plain = graph.branch("extra"), graph.branch("plain")
     log_probs = _log_probs(extra, graph, logits)
     _best(extra, precision, log_probs, vocabulary)
     _asked_and_full(extra, graph, log_probs, vocabulary)
-    _attention_scores(extra, graph, *attended)
+    attention_scores(extra, graph)
     _best(plain, precision, plain.op("LogSoftmax", logits, axis=-1), vocabulary)
     _nothing(plain, vocabulary)
     graph.choose(graph.input("extra", BOOL, [1]), extra, plain)
@@ -101,16 +118,22 @@ def _asked_and_full(
     branch.output("full_log_probs", full, FLOAT, ["full_rows", vocabulary])
 
 
+def asked_attention(graph: GraphBuilder) -> tuple[str, str]:
+    """Declare which rows' attention is asked for, and the seats of their sentences: [attended]."""
+    rows = graph.optional_input("attended_rows", INT64, ["attended"])
+    return rows, graph.optional_input("attended_sentences", INT64, ["attended"])
+
+
 def _attention_scores(
-    branch: GraphBuilder, graph: GraphBuilder, attention: Attention, query: str, key: str
+    asked: tuple[Attention, str, str], branch: GraphBuilder, graph: GraphBuilder
 ) -> None:
     """query @ keyᵀ / sqrt(d / h) of the alignment heads.
 
     query: [rows, d]; key: [sentences, h, source, d / h]. Made of sums over d / h alone: whoever
     takes the softmax leaves the padding out, and no result depends on how much there is of it.
     """
-    rows = graph.optional_input("attended_rows", INT64, ["attended"])
-    sentences = graph.optional_input("attended_sentences", INT64, ["attended"])
+    attention, query, key = asked
+    rows, sentences = asked_attention(graph)
     width = attention.key.bias.size // attention.heads
     first, last, axis = (branch.integers(value) for value in (0, ALIGNMENT_HEADS, 1))
     query = branch.op("Cast", branch.op("Gather", query, rows, axis=0), to=FLOAT)

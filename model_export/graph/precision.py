@@ -58,6 +58,9 @@ class Precision(Protocol):
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         """table[ids]."""
 
+    def recurrence(self, graph: GraphBuilder, weight: Array) -> str:
+        """A matrix in float32 for the operators LSTM and GRU; "" where these can't be used."""
+
     def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
         """LayerNorm(x + residual)."""
 
@@ -118,6 +121,9 @@ class Float32:
 
     def rows(self, graph: GraphBuilder, table: Array, ids: str) -> str:
         return graph.op("Gather", graph.constant(table), ids, axis=0)
+
+    def recurrence(self, graph: GraphBuilder, weight: Array) -> str:
+        return graph.constant(weight)
 
     def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
         return graph.op(
@@ -186,7 +192,8 @@ class Observed(Float32):
 
     def product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
         axes = graph.integers(0)
-        bounds = [graph.op(reduce, x, axes, keepdims=1) for reduce in ("ReduceMin", "ReduceMax")]
+        flat = graph.op("Reshape", x, graph.integers(-1, len(linear.weight)))
+        bounds = [graph.op(reduce, flat, axes, keepdims=1) for reduce in ("ReduceMin", "ReduceMax")]
         shape = [2, len(linear.weight)]
         graph.append_output("range", graph.op("Concat", *bounds, axis=0), FLOAT, shape)
         return super().product(graph, x, linear)
@@ -212,6 +219,14 @@ class RowScaledInt8(Float32):
         picked = graph.op("Gather", graph.constant(integers), ids, axis=0)
         scales = graph.op("Gather", graph.constant(scale), ids, axis=0)
         return graph.op("Mul", graph.op("Cast", picked, to=FLOAT), scales)
+
+    def recurrence(self, graph: GraphBuilder, weight: Array) -> str:
+        # Only stored in 8 bits: the operators that compute in 8 bits have one activation scale for
+        # the whole batch. ONNX Runtime computes this once, when it loads the graph.
+        integers, scale = quantize(weight, axis=1)
+        return graph.op(
+            "Mul", graph.op("Cast", graph.constant(integers), to=FLOAT), graph.constant(scale)
+        )
 
 
 class CalibratedInt8(RowScaledInt8):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from model_export.errors import UnsupportedCheckpoint
-from model_export.sources import huggingface_marian
+from model_export.sources import huggingface_marian, keras, pytorch_tutorial
 from model_export.spec import Checkpoint
+from model_export.vocabulary_files import TextOptions
 from service.package.manifest import LanguagePair
 
 
@@ -23,19 +24,44 @@ class Source(Protocol):
         """Read it; raises UnsupportedCheckpoint with every reason."""
 
 
+class SourceWithoutText(Protocol):
+    """The same for checkpoints that do not say all of their vocabularies."""
+
+    KIND: str
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the file or directory holds a checkpoint of this kind."""
+
+    def load(self, path: Path, pairs: tuple[LanguagePair, ...], told: TextOptions) -> Checkpoint:
+        """Read it; raises UnsupportedCheckpoint with every reason."""
+
+
 SOURCES: tuple[Source, ...] = (huggingface_marian,)
+SOURCES_WITHOUT_TEXT: tuple[SourceWithoutText, ...] = (keras, pytorch_tutorial)
 
 
-def load(path: Path, pairs: tuple[LanguagePair, ...] = ()) -> Checkpoint:
+def load(
+    path: Path, pairs: tuple[LanguagePair, ...] = (), told: TextOptions | None = None
+) -> Checkpoint:
     """Read a checkpoint with the first source that recognises it.
+
+    told: what the checkpoint does not say of its text.
 
     Raises:
         UnsupportedCheckpoint: none does, or the one that does found faults.
     """
-    if not path.is_dir():
-        raise UnsupportedCheckpoint([f"{path} is not a directory."])
+    told = told or TextOptions()
+    if not path.exists():
+        raise UnsupportedCheckpoint([f"{path} is not a directory and no file."])
     for source in SOURCES:
-        if source.recognises(path):
+        if path.is_dir() and source.recognises(path):
+            if told != TextOptions():
+                problem = f"{path} is {source.KIND}, which says its vocabulary and tokens itself."
+                raise UnsupportedCheckpoint([problem])
             return source.load(path, pairs)
-    kinds = ", ".join(source.KIND for source in SOURCES)
+    for without in SOURCES_WITHOUT_TEXT:
+        if without.recognises(path):
+            return without.load(path, pairs, told)
+    named: list[Source | SourceWithoutText] = [*SOURCES, *SOURCES_WITHOUT_TEXT]
+    kinds = ", ".join(source.KIND for source in named)
     raise UnsupportedCheckpoint([f"{path} is none of the supported kinds: {kinds}."])

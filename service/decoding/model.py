@@ -28,6 +28,8 @@ class Target:
     """Most steps that the decoder can take; a larger max_decoding_length means this one."""
     unknown: int | None = None
     """The token that stands for everything that is no token."""
+    attention: bool = True
+    """Whether the model can say what it attended to; if not, nobody may ask."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> Target:
@@ -39,6 +41,7 @@ class Target:
             vocabulary=limits.target_vocabulary,
             max_length=limits.max_target_tokens,
             unknown=tokens.unknown,
+            attention=manifest.attention,
         )
 
 

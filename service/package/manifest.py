@@ -127,6 +127,10 @@ class Manifest(_Strict):
     tokenizers: Tokenizers
     variants: Annotated[dict[str, Variant], Field(min_length=1)]
     files: dict[FileName, File]
+    attention: bool = True
+    """Whether the decoder has attention to the source that can be shown."""
+    architecture: str | None = None
+    """The network in a line, for people."""
     licence: str | None = None
     provenance: Provenance
     parity: dict[str, Parity] = Field(default_factory=dict)

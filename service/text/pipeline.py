@@ -33,7 +33,7 @@ class TextPipeline:
         """
         ids = self._ids_if_short(sentence)
         if ids is not None:
-            return [(Segment(sentence, translatable=True), ids)]
+            return [(Segment(sentence, translatable=bool(ids)), ids)]
         return [
             self._encoded(segment)
             for piece in split_long(sentence, self._is_short)
@@ -94,8 +94,9 @@ class TextPipeline:
 
     def _encoded(self, segment: Segment) -> tuple[Segment, tuple[int, ...]]:
         ids = self._ids_if_short(segment.text) if segment.translatable else None
-        # Without ids also: a single character of more tokens than the model can take.
-        return Segment(segment.text, translatable=ids is not None), ids or ()
+        # Without ids also: text that the model has no token for, and a single character of more
+        # tokens than the model can take.
+        return Segment(segment.text, translatable=bool(ids)), ids or ()
 
     def _is_short(self, text: str) -> bool:
         return self._ids_if_short(text) is not None

@@ -17,6 +17,9 @@ from service.text.charsmap import CharacterMap
 ORPHANS_FOLLOW = " pieces without an id follow"
 """A vocabulary entry that text never matches (it holds a space). The entries after it take part in
 the segmentation but are unknown to the model."""
+LEFT_OUT = " left out"
+"""A vocabulary entry that stands for text that the model has no token for, where the model has no
+unknown token either. It is not handed on."""
 _NEVER_IN_TEXT = " "
 """What the names of tokens that text never matches begin with."""
 
@@ -93,11 +96,22 @@ class TokenizerFile:
             raise InvalidPackage(f"{path.name} is not a tokenizer file: {error}") from error
         self._tokenizer.encode_special_tokens = True
         self._orphans_follow = self._tokenizer.token_to_id(ORPHANS_FOLLOW)
-        self.unknown: int | None = content["model"].get("unk_id")
+        self._left_out = self._tokenizer.token_to_id(LEFT_OUT)
+        markers = (self._orphans_follow, self._left_out)
+        self._known_before = min(math.inf if one is None else one for one in markers)
+        self.unknown: int | None = self._unknown(content["model"])
+
+    def _unknown(self, model: dict[str, Any]) -> int | None:
+        if (token := model.get("unk_token")) is not None:
+            number: int | None = self._tokenizer.token_to_id(token)
+            return number
+        return model.get("unk_id")
 
     def encode(self, text: str, *, special_tokens: bool = True) -> tuple[int, ...]:
-        """Ids of text, special tokens added."""
+        """Ids of text, special tokens added. Without these, LEFT_OUT stays, as the unknown id."""
         ids = self._encoding(text, special_tokens).ids
+        if self._left_out is not None and special_tokens:
+            return tuple(number for number in ids if number != self._left_out)
         if self._orphans_follow is None:
             return tuple(ids)
         assert self.unknown is not None  # the exporter writes orphans only then
@@ -108,14 +122,18 @@ class TokenizerFile:
         encoding = self._encoding(text, special_tokens=True)
         special = [flag == 1 for flag in encoding.special_tokens_mask]
         # The file calls its special tokens by other names here.
-        named = zip(encoding.tokens, encoding.ids, special, strict=True)
-        return [self.token_of(number) if flag else token for token, number, flag in named], special
+        named = [
+            (self.token_of(number) if flag else token, flag)
+            for token, number, flag in zip(encoding.tokens, encoding.ids, special, strict=True)
+            if number != self._left_out
+        ]
+        return [token for token, _ in named], [flag for _, flag in named]
 
     def id_of(self, token: str) -> int | None:
         """Id of a token, if it is one."""
         for name in (token, _NEVER_IN_TEXT + token):
             number = self._tokenizer.token_to_id(name)
-            if number is not None and (self._orphans_follow or math.inf) > number:
+            if number is not None and self._known_before > number:
                 return int(number)
         return None
 

@@ -14,7 +14,7 @@ from model_export import __main__ as command
 from model_export import graph, pipeline, sources
 from model_export.errors import DestinationExists, UnsupportedCheckpoint, VerificationFailed
 from model_export.graph.precision import Float32
-from model_export.spec import Linear
+from model_export.spec import Linear, Transformer
 from service.decoding.search import decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
@@ -190,9 +190,11 @@ def test_half_precision_weights_are_taken(checkpoint: Path) -> None:
         tensors.update({name: tensor.astype(np.float16) for name, tensor in tensors.items()})
 
     change_tensors(checkpoint / "model.safetensors", halve)
-    table = sources.load(checkpoint).network.source_embedding.table
-    whole = sources.load(TINY_MARIAN).network.source_embedding.table
-    np.testing.assert_allclose(table, whole, rtol=1e-3, atol=1e-4)
+    halved, whole = (sources.load(path).network for path in (checkpoint, TINY_MARIAN))
+    assert isinstance(halved, Transformer)
+    assert isinstance(whole, Transformer)
+    table, expected = halved.source_embedding.table, whole.source_embedding.table
+    np.testing.assert_allclose(table, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_padding_token_that_is_not_the_last_one_is_never_generated_either(

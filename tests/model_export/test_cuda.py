@@ -12,16 +12,17 @@ import numpy as np
 import onnx
 import pytest
 
-from model_export import graph, package, pipeline, sources
+from model_export import graph, package, pipeline, reference, sources
 from model_export.errors import UnsupportedCheckpoint
-from model_export.spec import Activation, Transformer
-from service.decoding.search import decode
+from model_export.spec import Activation, Checkpoint, Transformer
+from service.decoding.search import Target, decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.runtime.session import Graph
 from service.settings import RuntimeSettings
 from tests.conftest import DATA, TINY_MARIAN, golden, load
+from tests.recurrent_models import NAMES, read
 
 KERNELS = json.loads((DATA / "cuda_kernels.json").read_text(encoding="utf-8"))
 FOR_CUDA = [name for name, kind in graph.VARIANTS.items() if kind.device == "cuda"]
@@ -38,7 +39,9 @@ CONTRIB: dict[str, list[str]] = {
 
 @pytest.fixture(scope="module")
 def network() -> Transformer:
-    return sources.load(TINY_MARIAN).network
+    network = sources.load(TINY_MARIAN).network
+    assert isinstance(network, Transformer)
+    return network
 
 
 @pytest.fixture(params=FOR_CUDA)
@@ -78,7 +81,7 @@ class Typed:
                 self.bound[name] = types[value]
                 assert self.bound.setdefault(variable, types[value]) == types[value], node
         for place, value in enumerate(node.output):
-            if node.op_type != "If":
+            if not branches(node):
                 types[value] = self._output_type(outputs[min(place, len(outputs) - 1)])
 
     def _output_type(self, variable: str) -> str:
@@ -103,7 +106,7 @@ class Typed:
 
 
 def branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    """The graphs inside of an If; nothing for other operators."""
+    """The graphs inside of an If or a Scan; nothing for other operators."""
     return [one.g for one in node.attribute if one.type == onnx.AttributeProto.GRAPH]
 
 
@@ -173,6 +176,56 @@ def check_memory(some: onnx.GraphProto, constants: set[str], on_cpu: set[str]) -
             on_cpu |= set(node.output)
         for branch in branches(node):
             check_memory(branch, constants, on_cpu)
+
+
+@pytest.fixture(params=NAMES)
+def recurrent(request: pytest.FixtureRequest, tmp_path: Path) -> Checkpoint:
+    return read(request.param, tmp_path)
+
+
+@pytest.mark.parametrize("variant", FOR_CUDA)
+def test_recurrent_networks_have_kernels_that_read_where_values_are(
+    recurrent: Checkpoint, variant: str
+) -> None:
+    graphs = graph.build(recurrent.network, variant)
+    for model in (graphs.encoder, graphs.decoder):
+        for one in typed(model):
+            assert one.has_kernel(), (one.node.op_type, one.bound)
+        check_memory(model.graph, set(), FED_ON_THE_CPU)
+
+
+def test_recurrent_graphs_for_cuda_compute_what_the_reference_does(
+    recurrent: Checkpoint, tmp_path: Path
+) -> None:
+    """The cells are those that are made of products; fp32 has the operators LSTM and GRU."""
+    files = package.write_graphs(tmp_path, "x", graph.build(recurrent.network, "fp32-cuda"))
+    encoder, decoder = (Graph(tmp_path / file, RuntimeSettings(threads=1)) for file in files)
+    tokens, limits = recurrent.tokens, recurrent.limits
+    target = Target(tokens.start, tokens.end, limits.target_vocabulary, 10)
+    random = np.random.default_rng(0)
+    source_ids = [tuple(random.integers(4, 13, size=n).tolist()) for n in (1, 5, 8, 2)]
+    found = decode(
+        OnnxSeq2Seq(encoder, decoder, 0, target),
+        source_ids,
+        [DecodingOptions(beam_size=1)] * 4,
+        target,
+    )
+    for ids, (ours,) in zip(source_ids, found, strict=True):
+        expected = reference.greedy(recurrent.network, ids, tokens.start, tokens.end, 10)
+        assert ours.target_ids == tuple(expected)
+        scores = reference.log_probs(
+            recurrent.network,
+            reference.encode(recurrent.network, ids),
+            [tokens.start, *expected],
+        )
+        places = range(1, len(expected))
+        later = float(sum(scores[place, expected[place]] for place in places))
+        first = scores[0].copy()
+        first[tokens.end] = -np.inf
+        total = later + float(scores[0, expected[0]] - np.log(np.exp(first).sum()))
+        if len(expected) < 10:
+            total += float(scores[len(expected), tokens.end])
+        assert ours.score * min(10, len(expected) + 1) == pytest.approx(total, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,18 @@ import pytest
 from model_export.__main__ import main
 from model_export.training.curves import CURVES_NAME
 from model_export.training.journal import JOURNAL_NAME, read_journal
+from model_export.training.lstm import load
+from model_export.training.lstm_decoding import translate as translate_ids
 from model_export.training.lstm_fitting import CHECKPOINT_NAME
 from model_export.training.lstm_run import CONFIG_NAME, MODEL_NAME
 from model_export.training.lstm_translate import main as translate
+from model_export.training.lstm_vocabulary import END
+from service.decoding.search import decode
+from service.domain import DecodingOptions
+from service.package.directory import ModelDirectory
+from service.runtime.seq2seq import OnnxSeq2Seq
+from service.settings import RuntimeSettings
+from service.text.tokenizer import Tokenizer
 
 # TensorFlow's arrays have not caught up with numpy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -64,6 +73,27 @@ def test_learns_a_toy_by_heart(learnt: Path) -> None:
     losses = [float(record["loss"]) for record in records if record.get("set") == "dev"]
     assert losses[-1] < 0.05
     assert (learnt / CURVES_NAME).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_converted_model_translates_as_the_recipe_does(
+    learnt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    assert main(["convert", str(learnt), str(model)]) == 0
+    directory = ModelDirectory.open(model)
+    assert [(pair.source, pair.target) for pair in directory.manifest.pairs] == [("fr", "en")]
+    tokenizer = Tokenizer.load(model / "source.json", model / "target.json")
+    served = OnnxSeq2Seq.load(directory, directory.variant("fp32"), RuntimeSettings())
+    translator, (source, target) = load(learnt)
+    sentences = ["un trois deux deux", "deux", "quatre  un trois", "un jamais deux", "trois trois"]
+    ids = [[*source.encode(sentence), END] for sentence in sentences]
+    assert tokenizer.encode(sentences) == [tuple(one) for one in ids]
+    options = DecodingOptions(beam_size=1, max_decoding_length=20)
+    found = decode(served, tokenizer.encode(sentences), [options] * len(ids), served.target)
+    expected = translate_ids(translator, ids)
+    assert [list(best.target_ids) for (best,) in found] == expected
+    texts = tokenizer.decode([best.target_ids for (best,) in found])
+    assert texts == [target.decode(one) for one in expected]
 
 
 def test_translates_and_draws(

@@ -1,4 +1,4 @@
-"""The same network in plain numpy: no cache, no batch, no ONNX. The oracle of every export."""
+"""A Transformer in plain numpy: no cache, no batch, no ONNX."""
 
 from __future__ import annotations
 
@@ -47,22 +47,6 @@ def decode(network: Transformer, memory: Array, target_ids: Sequence[int]) -> Ar
         x = _norm(layer.cross_attention_norm, x + attended)
         x = _norm(layer.feed_forward_norm, x + _feed_forward(layer.feed_forward, x))
     return x
-
-
-def greedy(
-    network: Transformer, source_ids: Sequence[int], start: int, end: int, max_length: int
-) -> list[int]:
-    """The most likely next token, again and again; without start and end."""
-    memory = encode(network, source_ids)
-    target = [start]
-    for step in range(max_length):
-        scores = _project(network, decode(network, memory, target)[-1])
-        if step == 0:
-            scores[end] = -np.inf  # min_decoding_length is 1
-        target.append(int(scores.argmax()))
-        if target[-1] == end:
-            return target[1:-1]
-    return target[1:]
 
 
 def _project(network: Transformer, x: Array) -> Array:
