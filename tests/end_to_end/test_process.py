@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -139,3 +140,37 @@ def test_other_addresses(start: Start, host: str) -> None:
             pytest.skip("this machine has no IPv6")
     process = start(SERVER__HOST=host)
     assert httpx.get(f"{process.url}/health").json() == {"status": "ok"}
+
+
+def children(pid: int) -> list[int]:
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="children are looked up in /proc")
+def test_a_service_without_its_engine_says_so(start: Start) -> None:
+    process = start("service")
+    with httpx.Client(base_url=process.url, timeout=60) as client:
+        assert client.post("/translate", json=FR_EN | {"q": "Bonjour."}).status_code == 200
+        (engine,) = children(process.popen.pid)
+        os.kill(engine, signal.SIGKILL)
+        until(lambda: client.get("/health/live").status_code == 503)
+        assert client.get("/health/ready").status_code == 503
+        refused = client.post("/translate", json=FR_EN | {"q": "Bonsoir."})
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"]
+    process.popen.send_signal(signal.SIGTERM)
+    assert process.popen.wait(20) == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="children are looked up in /proc")
+def test_an_engine_does_not_outlive_its_service(start: Start) -> None:
+    process = start("service")
+    assert httpx.get(f"{process.url}/health/ready").status_code == 200
+    (engine,) = children(process.popen.pid)
+    process.popen.kill()
+    until(lambda: gone(engine))
