@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=1000, help="sentences")
     parser.add_argument("--arrivals", type=int, default=2000, help="sentences for the engine")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--replicas", type=int, default=2, help="of the engine, in random arrivals")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
         sources = ours.tokenizer.encode(sentences)
         for beam_size in (1, 4):
             _compare(ours, sources, beam_size, f"{variant}, beam {beam_size}")
-        _arrive(ours, sources, arguments.arrivals, variant)
+        _arrive(ours, sources, arguments, variant)
 
 
 def _compare(ours: Ours, sources: list[tuple[int, ...]], beam_size: int, title: str) -> None:
@@ -53,16 +54,19 @@ def _compare(ours: Ours, sources: list[tuple[int, ...]], beam_size: int, title: 
         print(f"{title}: {name}: {same} of {len(sources)} identical to alone")
 
 
-def _arrive(ours: Ours, sources: list[tuple[int, ...]], arrivals: int, title: str) -> None:
+def _arrive(
+    ours: Ours, sources: list[tuple[int, ...]], arguments: argparse.Namespace, title: str
+) -> None:
     """Submit sentences at random moments with random beams and priorities."""
     draw = random.Random(2)
     everything = [DecodingOptions(beam_size=size, num_hypotheses=size) for size in (1, 2, 4)]
-    asked = [(draw.choice(sources), draw.choice(everything)) for _ in range(arrivals)]
+    asked = [(draw.choice(sources), draw.choice(everything)) for _ in range(arguments.arrivals)]
     jobs = [
         Job(ids, options, time.monotonic() + 3600, draw.choice(list(Priority)))
         for ids, options in asked
     ]
-    with Engine.running(ours.model, ours.model.target, SchedulingSettings()) as engine:
+    target, replicas = ours.model.target, arguments.replicas
+    with Engine.running(ours.model, target, SchedulingSettings(), replicas) as engine:
         for job in jobs:
             time.sleep(draw.expovariate(300))  # a Poisson process
             engine.submit([job])
@@ -72,4 +76,4 @@ def _arrive(ours: Ours, sources: list[tuple[int, ...]], arrivals: int, title: st
         ours.translate([ids], options, 1)[0] == hypotheses
         for (ids, options), hypotheses in zip(asked, found, strict=True)
     )
-    print(f"{title}: random arrivals ({rows:.0f} rows a step): {same} of {arrivals} identical")
+    print(f"{title}: random arrivals ({rows:.0f} rows a step): {same} of {len(jobs)} identical")
