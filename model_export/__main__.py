@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run(options, Console())
     except UnsupportedCheckpoint as error:
         errors.print(f"This can't be converted, for {len(error.problems)} reason(s):", style="red")
-        errors.print(str(error), markup=False, highlight=False)
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1
     except (ExportError, InvalidPackage, OSError) as error:
-        errors.print(str(error), style="red", markup=False, highlight=False)
+        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     return 0
 
@@ -60,7 +60,8 @@ def _convert(options: argparse.Namespace, console: Console) -> None:
             _reporter(console, status.update),
         )
     console.print(inspection.variants(manifest, manifest.parity))
-    console.print(f"{destination} is ready: SEQ2SEQ_MODEL__DIRECTORY={destination} make serve")
+    ready = f"{destination} is ready: SEQ2SEQ_MODEL__DIRECTORY={destination} make serve"
+    console.print(ready, soft_wrap=True)
 
 
 def _verify(options: argparse.Namespace, console: Console) -> None:

@@ -182,7 +182,7 @@ def test_refuses_bad_data(toy: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "toy.tsv").write_text("un\tone\ndeux\n\tthree\n", "utf-8")
     command = [*arguments(toy, tmp_path / "run", "--steps", 1), "--data", str(tmp_path / "toy.tsv")]
     assert run(command) == 1
-    said = capsys.readouterr().err.replace("\n", "")
+    said = capsys.readouterr().err
     assert "toy.tsv:2: 1 column(s)" in said
     assert "toy.tsv:3: the source is empty" in said
 
