@@ -1,4 +1,4 @@
-"""The composition root: the only file that names concrete classes."""
+"""The composition root: with service.engine, the only place that names concrete classes."""
 
 from __future__ import annotations
 

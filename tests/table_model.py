@@ -3,6 +3,7 @@ compared with trying every sequence, and can be made to wait or to fail."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import count, groupby
 
@@ -101,3 +102,15 @@ def log_softmax(logits: LogProbs) -> LogProbs:
     shifted = logits - logits.max(axis=-1, keepdims=True)
     result: LogProbs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return result
+
+
+class Gate:
+    """Holds a model before a step until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self) -> None:
+        self.reached.set()
+        assert self.opened.wait(20), "nobody opened the gate"

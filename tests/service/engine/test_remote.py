@@ -25,7 +25,7 @@ from service.errors import ModelFailure, ShuttingDown
 from service.scheduling.engine import Engine
 from service.scheduling.job import Job
 from service.settings import SchedulingSettings
-from tests.table_model import TableModel
+from tests.table_model import Gate, TableModel
 
 TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
 SECONDS = 20
@@ -55,16 +55,6 @@ def both_ends(
             assert not server.is_alive()
             ours.close()
             theirs.close()
-
-
-class Gate:
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self.opened = threading.Event()
-
-    def __call__(self) -> None:
-        self.reached.set()
-        assert self.opened.wait(SECONDS)
 
 
 def test_messages_come_back_as_they_were() -> None:

@@ -12,7 +12,7 @@ from service.errors import DeadlineExceeded, ModelFailure, ShuttingDown
 from service.scheduling.engine import Engine
 from service.scheduling.job import Job
 from service.settings import SchedulingSettings
-from tests.table_model import TableDecoding, TableModel
+from tests.table_model import Gate, TableDecoding, TableModel
 
 TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
 LIMITS = SchedulingSettings()
@@ -33,18 +33,6 @@ def job(
         beam_size=beam_size, max_decoding_length=longest, min_decoding_length=shortest
     )
     return Job((seed, 1), options, time.monotonic() + deadline, priority)
-
-
-class Gate:
-    """Holds the model before a step until it is opened."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self.opened = threading.Event()
-
-    def __call__(self) -> None:
-        self.reached.set()
-        assert self.opened.wait(SECONDS)
 
 
 def test_jobs_get_what_the_search_finds() -> None:
