@@ -10,7 +10,15 @@ import numpy as np
 from ctranslate2.specs import TransformerSpec, common_spec
 
 from model_export.graph.layers import beside
-from model_export.spec import Attention, Embedding, FeedForward, LayerNorm, Linear, Transformer
+from model_export.spec import (
+    Attention,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    Linear,
+    Norm,
+    Transformer,
+)
 
 ACTIVATIONS = {
     "relu": common_spec.Activation.RELU,
@@ -74,22 +82,24 @@ def _decoder(spec: Any, network: Transformer) -> None:
 def _embedding(spec: Any, table_spec: Any, embedding: Embedding) -> None:
     table_spec.weight = embedding.table[:-1].copy()
     spec.scale_embeddings = bool(embedding.scale != 1)
+    assert embedding.positions is not None
     spec.position_encodings.encodings = embedding.positions.copy()
 
 
-def _self_attention(spec: Any, attention: Attention, norm: LayerNorm) -> None:
+def _self_attention(spec: Any, attention: Attention, norm: Norm) -> None:
     _norm(spec.layer_norm, norm)
     _linear(spec.linear[0], beside((attention.query, attention.key, attention.value)))
     _linear(spec.linear[1], attention.output)
 
 
-def _feed_forward(spec: Any, weights: FeedForward, norm: LayerNorm) -> None:
+def _feed_forward(spec: Any, weights: FeedForward, norm: Norm) -> None:
     _norm(spec.layer_norm, norm)
     _linear(spec.linear_0, weights.inner)
     _linear(spec.linear_1, weights.outer)
 
 
-def _norm(spec: Any, norm: LayerNorm) -> None:
+def _norm(spec: Any, norm: Norm) -> None:
+    assert isinstance(norm, LayerNorm)
     spec.gamma, spec.beta = norm.scale.copy(), norm.bias.copy()
 
 

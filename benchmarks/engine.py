@@ -135,7 +135,7 @@ def _contest(
     settings = RuntimeSettings(device=arguments.device, threads=arguments.threads, replicas=1)
     compute_type = PRECISIONS[arguments.device][precision]
     start = len(network.source_embedding.table) - 1
-    target = Target(start, 0, network.projection.bias.size, len(network.target_embedding.positions))
+    target = Target(start, 0, network.projection.bias.size, network.longest_source)
     ranges = calibration.observe_ids(network, sample, target) if precision == "int8" else None
 
     def load(variant: str, settings: RuntimeSettings) -> Search:

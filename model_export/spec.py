@@ -15,7 +15,11 @@ from tokenizers import Tokenizer
 from service.package.manifest import LanguagePair, Limits, Tokens
 
 Array = npt.NDArray[np.float32]
-Activation = Literal["relu", "swish", "gelu"]
+Activation = Literal["relu", "swish", "gelu", "gelu_tanh"]
+"""gelu_tanh is the approximation by tanh, which transformers calls gelu_new."""
+
+NO_POSITIONS_LONGEST = 4096
+"""Longest source of a graph whose network has no table of positions that would limit it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Linear:
     weight: Array
     """[inputs, outputs]"""
     bias: Array
-    """[outputs]"""
+    """[outputs]; all zeros where there is none, which costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +42,87 @@ class LayerNorm:
 
 
 @dataclass(frozen=True, slots=True)
+class RMSNorm:
+    """y = x / sqrt(mean of x²  + epsilon) * scale, over the last axis (arXiv:1910.07467)."""
+
+    scale: Array
+    epsilon: float
+
+
+Norm = LayerNorm | RMSNorm
+
+
+@dataclass(frozen=True, slots=True)
 class Attention:
-    """Multi-head attention (Vaswani et al. 2017, section 3.2)."""
+    """Multi-head attention (Vaswani et al. 2017, section 3.2).
+
+    The width of a head is that of the query's outputs / heads, whatever d_model is.
+    """
 
     query: Linear
     key: Linear
     value: Linear
     output: Linear
     heads: int
+    scale: float | None = None
+    """What query @ keyᵀ is multiplied by; None stands for 1 / sqrt(width of a head)."""
+
+    @property
+    def head_width(self) -> int:
+        """Outputs of the query, the key or the value for each head."""
+        return self.key.bias.size // self.heads
+
+    @property
+    def score_scale(self) -> float:
+        """What query @ keyᵀ is multiplied by."""
+        return float(self.head_width**-0.5) if self.scale is None else self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class RelativePositions:
+    """What the distance between two tokens adds to the score of their attention, by head.
+
+    As in T5 (arXiv:1910.10683, section 2.1), the same for all layers.
+    """
+
+    before: Array
+    """[reach + 1, heads], for keys that are 0, 1, … tokens before the query; the last one stands
+    for all that are further away."""
+    behind: Array | None
+    """The same for keys behind the query; row 0 is not looked at. None in a decoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedForward:
-    """outer(activation(inner(x)))."""
+    """outer(activation(inner(x))), or outer(activation(inner(x)) * gate(x)) (arXiv:2002.05202)."""
 
     inner: Linear
     outer: Linear
     activation: Activation
+    gate: Linear | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """x = table[ids] * scale + positions[place in the sequence]."""
+    """x = norm(table[ids] * scale + positions[place in the sequence])."""
 
     table: Array
     """[vocabulary, d_model]"""
     scale: float
-    positions: Array
-    """[longest sequence, d_model]"""
+    positions: Array | None
+    """[longest sequence, d_model], row 0 for the first token, whatever number a toolkit's own table
+    gives to it."""
+    norm: Norm | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderLayer:
-    """Each norm follows the residual sum of the part before it (post-norm)."""
+    """See Transformer.norm_first for where the norms are."""
 
     attention: Attention
-    attention_norm: LayerNorm
+    attention_norm: Norm
     feed_forward: FeedForward
-    feed_forward_norm: LayerNorm
+    feed_forward_norm: Norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +130,16 @@ class DecoderLayer:
     """As EncoderLayer, with attention to the encoder's output in between."""
 
     self_attention: Attention
-    self_attention_norm: LayerNorm
+    self_attention_norm: Norm
     cross_attention: Attention
-    cross_attention_norm: LayerNorm
+    cross_attention_norm: Norm
     feed_forward: FeedForward
-    feed_forward_norm: LayerNorm
+    feed_forward_norm: Norm
 
 
 @dataclass(frozen=True, slots=True)
 class Transformer:
-    """An encoder-decoder Transformer."""
+    """An encoder-decoder Transformer. The two sides may share arrays, which are not copied."""
 
     source_embedding: Embedding
     encoder: tuple[EncoderLayer, ...]
@@ -101,6 +148,23 @@ class Transformer:
     projection: Linear
     """[d_model, vocabulary]; a bias of -inf means that the token is never generated. Tokens at the
     table's end that are never generated may be left out."""
+    norm_first: bool = False
+    """Where a layer's norms are: before each part, x + part(norm(x)) (pre-norm), or behind its
+    residual sum, norm(x + part(x)) (post-norm)."""
+    encoder_norm: Norm | None = None
+    """Behind the last layer."""
+    decoder_norm: Norm | None = None
+    encoder_positions: RelativePositions | None = None
+    decoder_positions: RelativePositions | None = None
+    large_activations: bool = False
+    """Whether the residual stream or what feed-forward layers compute may be beyond float16's
+    range, as in T5: then they stay in float32 in every variant."""
+
+    @property
+    def longest_source(self) -> int:
+        """Most source tokens that the network has positions for."""
+        positions = self.source_embedding.positions
+        return NO_POSITIONS_LONGEST if positions is None else len(positions)
 
     @property
     def source_vocabulary(self) -> int:

@@ -97,6 +97,8 @@ build_decoder.register(RecurrentNetwork)(recurrent_decoder.build_decoder)
 
 
 def _build(network: Network, precision: Precision) -> Graphs:
+    if isinstance(network, Transformer) and network.large_activations and network.norm_first:
+        precision = precision.wide()
     return Graphs(build_encoder(network, precision), build_decoder(network, precision))
 
 

@@ -9,14 +9,16 @@ enable_skip_layer_norm_strict_mode, which the service sets).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from onnx import helper
 
 from model_export.errors import UnsupportedCheckpoint
 from model_export.graph.builder import CONTRIB, FLOAT, FLOAT16, GraphBuilder
 from model_export.graph.layers import split_heads
-from model_export.graph.precision import Attended
-from model_export.spec import Array, Attention, LayerNorm, Linear
+from model_export.graph.precision import Attended, normalize
+from model_export.spec import Array, Attention, LayerNorm, Linear, Norm
 
 HIDDEN = -10_000.0
 """Added to the score of a key behind its sentence's end: its share is 0, and where all keys are
@@ -26,9 +28,15 @@ hidden, in an empty seat, nothing becomes NaN."""
 class ForCuda:
     """Everything in float16 but logits and what follows them."""
 
-    def __init__(self, real: int = FLOAT16) -> None:
-        """real: FLOAT16, or FLOAT for everything in float32."""
+    def __init__(self, real: int = FLOAT16, stream: int | None = None) -> None:
+        """real: FLOAT16, or FLOAT for everything in float32.
+
+        stream: type of the residual stream, of norms and of what feed-forward layers compute, the
+        same as real by default. T5's are beyond float16 (transformers keeps its outer products in
+        float32 and clamps the rest).
+        """
         self.real = real
+        self._stream = real if stream is None else stream
         self._dtype = helper.tensor_dtype_to_np_dtype(real)
 
     def constant(self, graph: GraphBuilder, array: Array) -> str:
@@ -59,7 +67,25 @@ class ForCuda:
     def recurrence(self, graph: GraphBuilder, weight: Array) -> str:
         return ""  # the operators need cuDNN
 
-    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
+    def wide(self) -> ForCuda:
+        return ForCuda(self.real, FLOAT)
+
+    def widen(self, graph: GraphBuilder, x: str) -> str:
+        return x if self._stream == self.real else graph.op("Cast", x, to=self._stream)
+
+    def outer_product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        return self._for_stream().product(graph, x, linear)
+
+    def norm(self, graph: GraphBuilder, x: str, norm: Norm) -> str:
+        normed = normalize(graph, x, norm, partial(self._for_stream().constant, graph))
+        return normed if self._stream == self.real else graph.op("Cast", normed, to=self.real)
+
+    def _for_stream(self) -> ForCuda:
+        return self if self._stream == self.real else ForCuda(self._stream)
+
+    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: Norm) -> str:
+        if not isinstance(norm, LayerNorm):
+            return self.norm(graph, graph.op("Add", x, residual), norm)
         scale, bias = self.constant(graph, norm.scale), self.constant(graph, norm.bias)
         inputs = (x, residual, scale, bias)
         return graph.op("SkipLayerNormalization", *inputs, domain=CONTRIB, epsilon=norm.epsilon)
@@ -74,12 +100,18 @@ class ForCuda:
         return graph.op("Unsqueeze", mask, graph.integers(1, 2))
 
     def attend_within(
-        self, graph: GraphBuilder, attention: Attention, inputs: Attended, lengths: str, mask: str
+        self,
+        graph: GraphBuilder,
+        attention: Attention,
+        inputs: Attended,
+        lengths: str,
+        mask: str,
+        bias: str = "",
     ) -> str:
         query, *others = inputs
         width = attention.value.bias.size
         key, value = (split_heads(graph, x, attention.heads, width) for x in others)
-        return self.attend(graph, attention, (query, key, value), mask=mask)
+        return self.attend(graph, attention, (query, key, value), mask=mask, bias=bias)
 
     def attend(
         self,
@@ -90,11 +122,12 @@ class ForCuda:
         bias: str = "",
     ) -> str:
         query, key, value = inputs
-        width = attention.query.bias.size
-        query = split_heads(graph, query, attention.heads, width)
-        scale = {"alpha": (width // attention.heads) ** -0.5, "transB": 1}
+        query = split_heads(graph, query, attention.heads, attention.query.bias.size)
+        scale = {"alpha": attention.score_scale, "transB": 1}
         scores = graph.op("FusedMatMul", query, key, domain=CONTRIB, **scale)
-        shares = graph.op("Softmax", graph.op("Add", scores, mask or bias), axis=-1)
+        for added in filter(None, (mask, bias)):
+            scores = graph.op("Add", scores, added)
+        shares = graph.op("Softmax", scores, axis=-1)
         attended = graph.op("MatMul", shares, value)  # [batch, h, length, d / h]
         joined = graph.integers(0, 0, attention.value.bias.size)
         return graph.op("Reshape", graph.op("Transpose", attended, perm=[0, 2, 1, 3]), joined)

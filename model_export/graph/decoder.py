@@ -12,6 +12,8 @@ inputs   last_ids       [rows] int64                    the token each row ended
                                                         slot, -inf where it does not
          cache.I.key    [sentences, heads, slots, d / heads]  for each layer I
          cache.I.value  the same
+         cache.positions  [sentences, 1, slots] int64   position of the token in each slot; only
+                                                        where distances between tokens matter
          memory.*       as the encoder gave them
          extra          [1] bool                        whether some row needs one of the below
 outputs  log_probs      [rows, candidates]              best first
@@ -45,12 +47,14 @@ row; nothing reads their result.
 
 from __future__ import annotations
 
+from functools import partial
+
 from onnx import ModelProto
 
 from model_export.graph import extras, layers
 from model_export.graph.builder import FLOAT, INT32, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
-from model_export.spec import Attention, DecoderLayer, Transformer
+from model_export.spec import Attention, RelativePositions, Transformer
 
 
 def build_decoder(network: Transformer, precision: Precision) -> ModelProto:
@@ -64,11 +68,13 @@ def build_decoder(network: Transformer, precision: Precision) -> ModelProto:
     graph.input("slots", INT64, ["rows", heads, 3])
     unseen = graph.input("unseen", FLOAT, ["sentences", 1, "width", "slots"])
     lengths = graph.input("memory.lengths", INT32, ["sentences"])
-    longest = len(network.source_embedding.positions)
-    key_mask = precision.key_mask(graph, lengths, "memory.0.key", 2, longest)
-    masks = precision.cast(graph, unseen), key_mask
-    for index, layer in enumerate(network.decoder):
-        x, query = _decoder_layer(graph, precision, layer, index, x, masks)
+    key_mask = precision.key_mask(graph, lengths, "memory.0.key", 2, network.longest_source)
+    bias = precision.cast(graph, unseen)
+    if network.decoder_positions is not None:
+        bias = _add_distances(graph, precision, network.decoder_positions, bias)
+    for index in range(len(network.decoder)):
+        x, query = _decoder_layer(graph, precision, network, index, x, (bias, key_mask))
+    x = layers.final_norm(graph, precision, x, network.decoder_norm)
     logits = precision.logits(graph, x, network.projection)
     attention = network.decoder[-1].cross_attention
     key = f"memory.{len(network.decoder) - 1}.key"
@@ -80,33 +86,62 @@ def build_decoder(network: Transformer, precision: Precision) -> ModelProto:
 def _embed_last(graph: GraphBuilder, precision: Precision, network: Transformer) -> str:
     embedding = network.target_embedding
     ids = graph.input("last_ids", INT64, ["rows"])
-    positions = graph.input("positions", INT64, ["rows"])
-    table = precision.constant(graph, embedding.positions)
-    return layers.embed(
-        graph, precision, embedding, ids, graph.op("Gather", table, positions, axis=0)
-    )
+    places = graph.input("positions", INT64, ["rows"])
+    positions = ""
+    if embedding.positions is not None:
+        table = precision.constant(graph, embedding.positions)
+        positions = graph.op("Gather", table, places, axis=0)
+    return layers.embed(graph, precision, embedding, ids, positions)
+
+
+def _add_distances(
+    graph: GraphBuilder, precision: Precision, positions: RelativePositions, unseen: str
+) -> str:
+    """[sentences, heads, width, slots]: unseen plus what the distance to each slot's token adds.
+
+    Slots are taken in any order, so each says the position of its token; a cache like the others.
+    """
+    zero = graph.integers(0)
+    cache = graph.input("cache.positions", INT64, ["sentences", 1, "slots"])
+    places = graph.op("Gather", "slots", zero, axis=1)  # [rows, 1, 3] sentence, head 0, slot
+    new = graph.op("Unsqueeze", "positions", graph.integers(1))
+    cache = graph.op("ScatterND", cache, places, new)
+    cache = graph.output("new_cache.positions", cache, INT64, ["sentences", 1, "slots"])
+    rows = graph.op("Gather", "positions", "places", axis=0)
+    rows = graph.op("Unsqueeze", rows, graph.integers(2))  # [sentences, width, 1]
+    distances = graph.op("Sub", rows, cache)  # [sentences, width, slots]
+    distances = graph.op("Clip", distances, zero, graph.integers(len(positions.before) - 1))
+    table = precision.constant(graph, positions.before)
+    bias = graph.op("Gather", table, distances, axis=0)  # [sentences, width, slots, heads]
+    return graph.op("Add", graph.op("Transpose", bias, perm=[0, 3, 1, 2]), unseen)
 
 
 def _decoder_layer(
     graph: GraphBuilder,
     precision: Precision,
-    layer: DecoderLayer,
+    network: Transformer,
     index: int,
     x: str,
-    masks: tuple[str, str],
+    biases: tuple[str, str],
 ) -> tuple[str, str]:
     """The layer's output and what it asks the source: both [rows, d].
 
-    x: [rows, d]; masks: of self-attention's slots and of the source's keys.
+    x: [rows, d]; biases: of self-attention's slots, and the mask of the source's keys.
     """
-    unseen, key_mask = masks
-    attended = _self_attention(graph, precision, layer.self_attention, index, x, unseen)
-    x = layers.add_and_norm(graph, precision, attended, x, layer.self_attention_norm)
-    query = layers.product(graph, precision, x, layer.cross_attention.query)
-    attended = _cross_attention(graph, precision, layer.cross_attention, index, query, key_mask)
-    x = layers.add_and_norm(graph, precision, attended, x, layer.cross_attention_norm)
-    transformed = layers.feed_forward(graph, precision, x, layer.feed_forward)
-    return layers.add_and_norm(graph, precision, transformed, x, layer.feed_forward_norm), query
+    layer, (slot_bias, key_mask) = network.decoder[index], biases
+    residual = partial(layers.residual, graph, precision, norm_first=network.norm_first)
+    attend = partial(_self_attention, graph, precision, layer.self_attention, index, slot_bias)
+    x = residual(x, attend, layer.self_attention_norm)
+    asked = []
+
+    def attend_to_source(x: str) -> str:
+        asked.append(layers.product(graph, precision, x, layer.cross_attention.query))
+        inputs = index, asked[0], key_mask
+        return _cross_attention(graph, precision, layer.cross_attention, *inputs)
+
+    x = residual(x, attend_to_source, layer.cross_attention_norm)
+    transform = partial(layers.feed_forward, graph, precision, layer.feed_forward)
+    return residual(x, transform, layer.feed_forward_norm), asked[0]
 
 
 def _self_attention(
@@ -114,8 +149,8 @@ def _self_attention(
     precision: Precision,
     attention: Attention,
     index: int,
+    bias: str,
     x: str,
-    unseen: str,
 ) -> str:
     heads, width = attention.heads, attention.key.bias.size
     wide = layers.product(
@@ -128,7 +163,7 @@ def _self_attention(
     key = _extend(graph, precision, f"cache.{index}.key", attention, new_key)
     value = _extend(graph, precision, f"cache.{index}.value", attention, new_value)
     query = graph.op("Reshape", query, graph.integers(0, width))
-    attended = precision.attend(graph, attention, (_placed(graph, query), key, value), bias=unseen)
+    attended = precision.attend(graph, attention, (_placed(graph, query), key, value), bias=bias)
     attended = _rows(graph, attended, attention)
     return layers.product(graph, precision, attended, attention.output)
 

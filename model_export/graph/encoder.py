@@ -10,6 +10,7 @@ outputs  memory.lengths  [sentences] int32
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from onnx import ModelProto
@@ -17,7 +18,7 @@ from onnx import ModelProto
 from model_export.graph import layers
 from model_export.graph.builder import INT32, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
-from model_export.spec import Embedding, EncoderLayer, Linear, Transformer
+from model_export.spec import Attention, Embedding, Linear, RelativePositions, Transformer
 
 
 def build_encoder(network: Transformer, precision: Precision) -> ModelProto:
@@ -25,11 +26,16 @@ def build_encoder(network: Transformer, precision: Precision) -> ModelProto:
     graph = GraphBuilder("encoder")
     ids = graph.input("source_ids", INT64, ["sentences", "source"])
     lengths = graph.input("source_lengths", INT64, ["sentences"])
-    packing = _pack(graph, precision, ids, lengths, len(network.source_embedding.positions))
+    packing = _pack(graph, precision, ids, lengths, network.longest_source)
 
     x = _embed(graph, precision, network.source_embedding, ids, packing)
+    bias = _distance_bias(graph, precision, network.encoder_positions, packing)
     for layer in network.encoder:
-        x = _encoder_layer(graph, precision, layer, x, packing)
+        attend = partial(_attend, graph, precision, layer.attention, packing, bias)
+        transform = partial(layers.feed_forward, graph, precision, layer.feed_forward)
+        for part, norm in ((attend, layer.attention_norm), (transform, layer.feed_forward_norm)):
+            x = layers.residual(graph, precision, x, part, norm, norm_first=network.norm_first)
+    x = layers.final_norm(graph, precision, x, network.encoder_norm)
 
     graph.output("memory.lengths", packing.lengths, INT32, ["sentences"])
     _memory(graph, precision, network, x, packing)
@@ -51,6 +57,8 @@ class _Packing:
     """[sentences, source] the token in each place; padding repeats any token, it is masked."""
     lengths: str
     """[sentences] int32."""
+    axis: str
+    """[source] 0, 1, …"""
     mask: str
     """Of keys behind a sentence's end."""
 
@@ -84,6 +92,7 @@ def _pack(
         columns=graph.op("Gather", graph.op("Reshape", spread, all_places), flat),
         places=graph.op("Where", filled, places, zero),
         lengths=short_lengths,
+        axis=columns,
         mask=precision.key_mask(graph, short_lengths, ids, 1, longest),
     )
 
@@ -93,26 +102,52 @@ def _embed(
 ) -> str:
     """[tokens, d]"""
     tokens = graph.op("Gather", graph.op("Reshape", ids, graph.integers(-1)), packing.flat)
-    table = precision.constant(graph, embedding.positions)
-    positions = graph.op("Gather", table, packing.columns)
+    positions = ""
+    if embedding.positions is not None:
+        table = precision.constant(graph, embedding.positions)
+        positions = graph.op("Gather", table, packing.columns)
     return layers.embed(graph, precision, embedding, tokens, positions)
 
 
-def _encoder_layer(
-    graph: GraphBuilder, precision: Precision, layer: EncoderLayer, x: str, packing: _Packing
+def _distance_bias(
+    graph: GraphBuilder,
+    precision: Precision,
+    positions: RelativePositions | None,
+    packing: _Packing,
 ) -> str:
-    attention = layer.attention
+    """[1, heads, source, source], for every query and key; "" where distances do not matter."""
+    if positions is None:
+        return ""
+    assert positions.behind is not None  # an encoder looks both ways
+    reach = len(positions.before) - 1
+    # -reach … reach
+    table = np.concatenate([positions.behind[:0:-1], positions.before])
+    queries, keys = (graph.op("Unsqueeze", packing.axis, graph.integers(a)) for a in (1, 0))
+    distances = graph.op("Sub", queries, keys)
+    distances = graph.op("Clip", distances, graph.integers(-reach), graph.integers(reach))
+    places = graph.op("Add", distances, graph.integers(reach))
+    bias = graph.op("Gather", precision.constant(graph, table), places)  # [source, source, heads]
+    bias = graph.op("Transpose", bias, perm=[2, 0, 1])
+    return graph.op("Unsqueeze", bias, graph.integers(0))
+
+
+def _attend(
+    graph: GraphBuilder,
+    precision: Precision,
+    attention: Attention,
+    packing: _Packing,
+    bias: str,
+    x: str,
+) -> str:
+    """Self-attention of [tokens, d]."""
     projections = (attention.query, attention.key, attention.value)
     wide = packing.pad(graph, layers.product(graph, precision, x, layers.beside(projections)))
     query, key, value = layers.split(graph, wide, projections)
     attended = precision.attend_within(
-        graph, attention, (query, key, value), "source_lengths", packing.mask
+        graph, attention, (query, key, value), "source_lengths", packing.mask, bias
     )
     attended = packing.unpad(graph, attended, attention.value.bias.size)
-    attended = layers.product(graph, precision, attended, attention.output)
-    x = layers.add_and_norm(graph, precision, attended, x, layer.attention_norm)
-    transformed = layers.feed_forward(graph, precision, x, layer.feed_forward)
-    return layers.add_and_norm(graph, precision, transformed, x, layer.feed_forward_norm)
+    return layers.product(graph, precision, attended, attention.output)
 
 
 def _memory(

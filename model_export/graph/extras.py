@@ -6,7 +6,6 @@ only runs when some row asks for one of them. So a plain step pays one operator 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -127,18 +126,18 @@ def asked_attention(graph: GraphBuilder) -> tuple[str, str]:
 def _attention_scores(
     asked: tuple[Attention, str, str], branch: GraphBuilder, graph: GraphBuilder
 ) -> None:
-    """query @ keyᵀ / sqrt(d / h) of the alignment heads.
+    """Scaled query @ keyᵀ of the alignment heads.
 
     query: [rows, d]; key: [sentences, h, source, d / h]. Made of sums over d / h alone: whoever
     takes the softmax leaves the padding out, and no result depends on how much there is of it.
     """
     attention, query, key = asked
     rows, sentences = asked_attention(graph)
-    width = attention.key.bias.size // attention.heads
+    width = attention.head_width
     first, last, axis = (branch.integers(value) for value in (0, ALIGNMENT_HEADS, 1))
     query = branch.op("Cast", branch.op("Gather", query, rows, axis=0), to=FLOAT)
     query = branch.op("Slice", query, first, branch.integers(ALIGNMENT_HEADS * width), axis)
-    query = branch.op("Mul", query, branch.constant(np.array(1 / math.sqrt(width), np.float32)))
+    query = branch.op("Mul", query, branch.constant(np.array(attention.score_scale, np.float32)))
     query = branch.op("Reshape", query, branch.integers(0, ALIGNMENT_HEADS, 1, width))
     key = branch.op("Slice", branch.op("Gather", key, sentences, axis=0), first, last, axis)
     key = branch.op("Cast", key, to=FLOAT)

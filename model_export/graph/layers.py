@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from model_export.graph.builder import CONTRIB, GraphBuilder
 from model_export.graph.precision import Precision
-from model_export.spec import Embedding, FeedForward, LayerNorm, Linear
+from model_export.spec import Embedding, FeedForward, Linear, Norm
 
 
 def product(graph: GraphBuilder, precision: Precision, x: str, linear: Linear) -> str:
@@ -31,9 +33,20 @@ def beside(linears: tuple[Linear, ...]) -> Linear:
 def embed(
     graph: GraphBuilder, precision: Precision, embedding: Embedding, ids: str, positions: str
 ) -> str:
-    """Token embeddings plus those of their positions: [..., d]."""
-    scaled = embedding.table * np.float32(embedding.scale)
-    return graph.op("Add", precision.rows(graph, scaled, ids), positions)
+    """Token embeddings plus those of their positions: [..., d].
+
+    positions: embedding.positions of each token, "" where there are none.
+    """
+    table = embedding.table
+    if embedding.scale != 1:
+        table = table * np.float32(embedding.scale)
+    x = precision.rows(graph, table, ids)
+    if positions:
+        x = graph.op("Add", x, positions)
+    x = precision.widen(graph, x)
+    if embedding.norm is None:
+        return x
+    return precision.widen(graph, precision.norm(graph, x, embedding.norm))
 
 
 def split_heads(graph: GraphBuilder, x: str, heads: int, width: int) -> str:
@@ -42,17 +55,38 @@ def split_heads(graph: GraphBuilder, x: str, heads: int, width: int) -> str:
     return graph.op("Transpose", graph.op("Reshape", x, shape), perm=[0, 2, 1, 3])
 
 
-def feed_forward(graph: GraphBuilder, precision: Precision, x: str, weights: FeedForward) -> str:
-    """outer(activation(inner(x)))."""
-    inner = product(graph, precision, x, weights.inner)
-    return product(graph, precision, _activation(graph, inner, weights.activation), weights.outer)
+def feed_forward(graph: GraphBuilder, precision: Precision, weights: FeedForward, x: str) -> str:
+    """outer(activation(inner(x))), or with gate(x) as a factor in between."""
+    if weights.gate is None:
+        inner = precision.widen(graph, product(graph, precision, x, weights.inner))
+        inner = _activation(graph, inner, weights.activation)
+        return precision.outer_product(graph, inner, weights.outer)
+    both = (weights.inner, weights.gate)
+    wide = precision.widen(graph, product(graph, precision, x, beside(both)))
+    inner, gate = split(graph, wide, both)
+    inner = graph.op("Mul", _activation(graph, inner, weights.activation), gate)
+    return precision.outer_product(graph, inner, weights.outer)
 
 
-def add_and_norm(
-    graph: GraphBuilder, precision: Precision, x: str, residual: str, norm: LayerNorm
+def residual(
+    graph: GraphBuilder,
+    precision: Precision,
+    x: str,
+    part: Callable[[str], str],
+    norm: Norm,
+    *,
+    norm_first: bool,
 ) -> str:
-    """LayerNorm(x + residual)."""
-    return precision.add_and_norm(graph, x, residual, norm)
+    """x + part(norm(x)), or norm(x + part(x)); see Transformer.norm_first."""
+    if norm_first:
+        added = part(precision.norm(graph, x, norm))
+        return graph.op("Add", x, precision.widen(graph, added))
+    return precision.add_and_norm(graph, part(x), x, norm)
+
+
+def final_norm(graph: GraphBuilder, precision: Precision, x: str, norm: Norm | None) -> str:
+    """norm(x), or x itself where there is none."""
+    return x if norm is None else precision.norm(graph, x, norm)
 
 
 def _activation(graph: GraphBuilder, x: str, name: str) -> str:
@@ -61,6 +95,8 @@ def _activation(graph: GraphBuilder, x: str, name: str) -> str:
             return graph.op("Relu", x)
         case "gelu":
             return graph.op("Gelu", x)
+        case "gelu_tanh":
+            return graph.op("Gelu", x, approximate="tanh")
         case "swish":  # x * sigmoid(alpha * x) with alpha 1
             return graph.op("QuickGelu", x, domain=CONTRIB, alpha=1.0)
         case _:

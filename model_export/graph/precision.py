@@ -8,14 +8,14 @@ the sentences it is batched with. This rules out ONNX Runtime's dynamic quantisa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from model_export.graph.builder import CONTRIB, FLOAT, GraphBuilder
-from model_export.spec import Array, Attention, LayerNorm, Linear
+from model_export.spec import Array, Attention, LayerNorm, Linear, Norm
 
 Attended = tuple[str, str, str]
 """Query, [batch, length, d], key and value, [batch, h, length, d / h] or as key_or_value() says."""
@@ -61,8 +61,20 @@ class Precision(Protocol):
     def recurrence(self, graph: GraphBuilder, weight: Array) -> str:
         """A matrix in float32 for the operators LSTM and GRU; "" where these can't be used."""
 
-    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
-        """LayerNorm(x + residual)."""
+    def wide(self) -> Precision:
+        """The same for a network with large activations that has its norms first."""
+
+    def widen(self, graph: GraphBuilder, x: str) -> str:
+        """A value as the residual stream, norms and outer_product() take it."""
+
+    def outer_product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        """product() of a wide value, for a residual stream."""
+
+    def norm(self, graph: GraphBuilder, x: str, norm: Norm) -> str:
+        """norm(x), of the type real, for an x as widen() makes it."""
+
+    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: Norm) -> str:
+        """norm(x + residual)."""
 
     def key_mask(self, graph: GraphBuilder, lengths: str, keys: str, axis: int, most: int) -> str:
         """What attend() takes so as to see no key behind its sentence's length.
@@ -71,11 +83,17 @@ class Precision(Protocol):
         """
 
     def attend_within(
-        self, graph: GraphBuilder, attention: Attention, inputs: Attended, lengths: str, mask: str
+        self,
+        graph: GraphBuilder,
+        attention: Attention,
+        inputs: Attended,
+        lengths: str,
+        mask: str,
+        bias: str = "",
     ) -> str:
         """attend() of sequences to themselves: query, key and value are [batch, length, d].
 
-        lengths: [batch] int64; mask: of key_mask().
+        lengths: [batch] int64; mask: of key_mask(); bias: as attend()'s.
         """
 
     def attend(
@@ -86,9 +104,10 @@ class Precision(Protocol):
         mask: str = "",
         bias: str = "",
     ) -> str:
-        """softmax(query @ keyᵀ / sqrt(d / h) + bias) @ value, without the projections.
+        """softmax(scale * query @ keyᵀ + bias) @ value, without the projections.
 
-        mask: of key_mask(); bias: [batch, 1, length of query, length of key] of the type real.
+        mask: of key_mask(); bias: [batch or 1, h or 1, length of query, length of key] of the type
+        real.
         Returns [batch, length, d].
         """
 
@@ -125,28 +144,39 @@ class Float32:
     def recurrence(self, graph: GraphBuilder, weight: Array) -> str:
         return graph.constant(weight)
 
-    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: LayerNorm) -> str:
-        return graph.op(
-            "LayerNormalization",
-            graph.op("Add", x, residual),
-            graph.constant(norm.scale),
-            graph.constant(norm.bias),
-            axis=-1,
-            epsilon=norm.epsilon,
-        )
+    def wide(self) -> Precision:
+        return self
+
+    def widen(self, graph: GraphBuilder, x: str) -> str:
+        return x
+
+    def outer_product(self, graph: GraphBuilder, x: str, linear: Linear) -> str:
+        return self.product(graph, x, linear)
+
+    def norm(self, graph: GraphBuilder, x: str, norm: Norm) -> str:
+        return normalize(graph, x, norm, graph.constant)
+
+    def add_and_norm(self, graph: GraphBuilder, x: str, residual: str, norm: Norm) -> str:
+        return self.norm(graph, graph.op("Add", x, residual), norm)
 
     def key_mask(self, graph: GraphBuilder, lengths: str, keys: str, axis: int, most: int) -> str:
         return lengths
 
     def attend_within(
-        self, graph: GraphBuilder, attention: Attention, inputs: Attended, lengths: str, mask: str
+        self,
+        graph: GraphBuilder,
+        attention: Attention,
+        inputs: Attended,
+        lengths: str,
+        mask: str,
+        bias: str = "",
     ) -> str:
         # The same digits as MultiHeadAttention's, in two thirds of its time: it moves less.
         heads = attention.heads
-        left_out = ("", "", "")
-        return graph.op(
-            "Attention", *inputs, *left_out, lengths, q_num_heads=heads, kv_num_heads=heads
-        )
+        attributes: dict[str, Any] = {"q_num_heads": heads, "kv_num_heads": heads}
+        if attention.scale is not None:
+            attributes["scale"] = attention.scale
+        return graph.op("Attention", *inputs, bias, "", "", lengths, **attributes)
 
     def attend(
         self,
@@ -157,7 +187,10 @@ class Float32:
         bias: str = "",
     ) -> str:
         fused = [*inputs, "", mask, bias]
-        return graph.op("MultiHeadAttention", *fused, domain=CONTRIB, num_heads=attention.heads)
+        attributes: dict[str, Any] = {"num_heads": attention.heads}
+        if attention.scale is not None:
+            attributes["scale"] = attention.scale
+        return graph.op("MultiHeadAttention", *fused, domain=CONTRIB, **attributes)
 
     def best(
         self, graph: GraphBuilder, log_probs: str, candidates: str, vocabulary: int
@@ -254,6 +287,19 @@ class CalibratedInt8(RowScaledInt8):
             return multiply_integers(graph, x, linear, scale, zero_point, linear.bias)
         product = multiply_integers(graph, x, linear, scale, zero_point)
         return _add_bias(graph, product, linear.bias)
+
+
+def normalize(graph: GraphBuilder, x: str, norm: Norm, constant: Callable[[Array], str]) -> str:
+    """norm(x), with constants that this function makes.
+
+    ONNX has RMSNormalization from operator set 23 on only; ONNX Runtime has had it for long under
+    the name SimplifiedLayerNormalization.
+    """
+    scale = constant(norm.scale)
+    attributes: dict[str, Any] = {"axis": -1, "epsilon": norm.epsilon}
+    if isinstance(norm, LayerNorm):
+        return graph.op("LayerNormalization", x, scale, constant(norm.bias), **attributes)
+    return graph.op("SimplifiedLayerNormalization", x, scale, **attributes)
 
 
 def multiply_integers(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,18 +16,23 @@ from model_export.spec import (
     FeedForward,
     LayerNorm,
     Linear,
+    Norm,
+    RelativePositions,
     Transformer,
 )
+
+Part = Callable[[Array], Array]
 
 
 def encode(network: Transformer, source_ids: Sequence[int]) -> Array:
     """The encoder's output for one sentence: [source, d]."""
     x = _embed(network.source_embedding, source_ids)
+    bias = _distance_bias(network.encoder_positions, len(x))
     for layer in network.encoder:
-        attended = _attend(layer.attention, x, x, causal=False)
-        x = _norm(layer.attention_norm, x + attended)
-        x = _norm(layer.feed_forward_norm, x + _feed_forward(layer.feed_forward, x))
-    return x
+        attend = partial(_attend, layer.attention, bias=bias)
+        x = _residual(network, layer.attention_norm, x, attend)
+        x = _residual(network, layer.feed_forward_norm, x, partial(_transform, layer.feed_forward))
+    return _norm(network.encoder_norm, x)
 
 
 def log_probs(network: Transformer, memory: Array, target_ids: Sequence[int]) -> Array:
@@ -40,13 +46,15 @@ def log_probs(network: Transformer, memory: Array, target_ids: Sequence[int]) ->
 def decode(network: Transformer, memory: Array, target_ids: Sequence[int]) -> Array:
     """The decoder's output before the projection: [target, d]."""
     x = _embed(network.target_embedding, target_ids)
+    future = np.triu(np.full((len(x), len(x)), -np.inf, np.float32), k=1)
+    bias = _distance_bias(network.decoder_positions, len(x)) + future
     for layer in network.decoder:
-        attended = _attend(layer.self_attention, x, x, causal=True)
-        x = _norm(layer.self_attention_norm, x + attended)
-        attended = _attend(layer.cross_attention, x, memory, causal=False)
-        x = _norm(layer.cross_attention_norm, x + attended)
-        x = _norm(layer.feed_forward_norm, x + _feed_forward(layer.feed_forward, x))
-    return x
+        attend = partial(_attend, layer.self_attention, bias=bias)
+        ask = partial(_attend, layer.cross_attention, memory=memory)
+        x = _residual(network, layer.self_attention_norm, x, attend)
+        x = _residual(network, layer.cross_attention_norm, x, ask)
+        x = _residual(network, layer.feed_forward_norm, x, partial(_transform, layer.feed_forward))
+    return _norm(network.decoder_norm, x)
 
 
 def _project(network: Transformer, x: Array) -> Array:
@@ -54,18 +62,42 @@ def _project(network: Transformer, x: Array) -> Array:
 
 
 def _embed(embedding: Embedding, ids: Sequence[int]) -> Array:
-    tokens: Array = embedding.table[list(ids)] * np.float32(embedding.scale)
-    return tokens + embedding.positions[: len(ids)]
+    x: Array = embedding.table[list(ids)] * np.float32(embedding.scale)
+    if embedding.positions is not None:
+        x = x + embedding.positions[: len(ids)]
+    return _norm(embedding.norm, x)
 
 
-def _attend(attention: Attention, x: Array, memory: Array, *, causal: bool) -> Array:
+def _residual(network: Transformer, norm: Norm, x: Array, part: Part) -> Array:
+    return x + part(_norm(norm, x)) if network.norm_first else _norm(norm, x + part(x))
+
+
+def _distance_bias(positions: RelativePositions | None, length: int) -> Array:
+    """[heads or 1, length, length]: what each query's score of each key gets for their distance."""
+    if positions is None:
+        return np.zeros((1, length, length), np.float32)
+    distances = np.arange(length)[:, None] - np.arange(length)  # [query, key]
+    reach = len(positions.before) - 1
+    bias = positions.before[distances.clip(0, reach)]
+    if positions.behind is not None:
+        behind = positions.behind[(-distances).clip(0, reach)]
+        bias = np.where(distances[:, :, None] >= 0, bias, behind)
+    by_head: Array = bias.transpose(2, 0, 1)
+    return by_head
+
+
+def _attend(
+    attention: Attention, x: Array, memory: Array | None = None, bias: Array | None = None
+) -> Array:
+    """memory: what is attended to, x itself if None."""
+    memory = x if memory is None else memory
     # query: [heads, target, d / heads]; key, value: [heads, source, d / heads]
     query = _heads(_linear(attention.query, x), attention.heads)
     key = _heads(_linear(attention.key, memory), attention.heads)
     value = _heads(_linear(attention.value, memory), attention.heads)
-    scores = query @ key.transpose(0, 2, 1) / math.sqrt(query.shape[-1])
-    if causal:
-        scores += np.triu(np.full(scores.shape[1:], -np.inf, np.float32), k=1)
+    scores = query @ key.transpose(0, 2, 1) * np.float32(attention.score_scale)
+    if bias is not None:
+        scores += bias
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
     mixed = (weights @ value).transpose(1, 0, 2).reshape(len(x), -1)
@@ -80,15 +112,27 @@ def _linear(linear: Linear, x: Array) -> Array:
     return x @ linear.weight + linear.bias
 
 
-def _norm(norm: LayerNorm, x: Array) -> Array:
-    centred = x - x.mean(axis=-1, keepdims=True)
-    variance = np.square(centred).mean(axis=-1, keepdims=True)
-    result: Array = centred / np.sqrt(variance + norm.epsilon) * norm.scale + norm.bias
+def _norm(norm: Norm | None, x: Array) -> Array:
+    match norm:
+        case LayerNorm():
+            x = x - x.mean(axis=-1, keepdims=True)
+            return _to_unit(x, norm.epsilon) * norm.scale + norm.bias
+        case None:
+            return x
+        case _:
+            return _to_unit(x, norm.epsilon) * norm.scale
+
+
+def _to_unit(x: Array, epsilon: float) -> Array:
+    result: Array = x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + epsilon)
     return result
 
 
-def _feed_forward(weights: FeedForward, x: Array) -> Array:
-    return _linear(weights.outer, ACTIVATIONS[weights.activation](_linear(weights.inner, x)))
+def _transform(weights: FeedForward, x: Array) -> Array:
+    inner = ACTIVATIONS[weights.activation](_linear(weights.inner, x))
+    if weights.gate is not None:
+        inner = inner * _linear(weights.gate, x)
+    return _linear(weights.outer, inner)
 
 
 def _relu(x: Array) -> Array:
@@ -106,10 +150,17 @@ def _gelu(x: Array) -> Array:
     return result
 
 
+def _gelu_tanh(x: Array) -> Array:
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    result: Array = x * (1 + np.tanh(inner)) / 2
+    return result
+
+
 ACTIVATIONS: Mapping[Activation, Callable[[Array], Array]] = {
     "relu": _relu,
     "swish": _swish,
     "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
 }
 
 

@@ -23,6 +23,7 @@ from service.runtime.session import Graph
 from service.settings import RuntimeSettings
 from tests.conftest import DATA, TINY_MARIAN, golden, load
 from tests.recurrent_models import NAMES, read
+from tests.random_networks import FEATURES
 
 KERNELS = json.loads((DATA / "cuda_kernels.json").read_text(encoding="utf-8"))
 FOR_CUDA = [name for name, kind in graph.VARIANTS.items() if kind.device == "cuda"]
@@ -32,9 +33,11 @@ branch to the device and back, which is one number."""
 CONTRIB: dict[str, list[str]] = {
     "FusedMatMul": ["T", "T"],
     "QuickGelu": ["T"],
+    "SimplifiedLayerNormalization": ["T", "V"],
     "SkipLayerNormalization": ["T", "T", "T", "T"],
 }
-"""Type variables of the inputs of com.microsoft operators; their first output has the type T."""
+"""Type variables of the inputs of ONNX Runtime's own operators; their first output has the type of
+the last one."""
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +71,9 @@ class Typed:
         self.node, self.version = node, version
         self.bound: dict[str, str] = {}
         formal: list[Any]
-        if node.domain:
+        if node.op_type in CONTRIB:
             formal = [(variable, variable) for variable in CONTRIB[node.op_type]]
-            outputs = ["T"]
+            outputs = [formal[-1][0]]
         else:
             schema = onnx.defs.get_schema(node.op_type, version)
             formal = [(one.type_str, one.name) for one in schema.inputs]
@@ -136,11 +139,24 @@ def typed(model: onnx.ModelProto) -> list[Typed]:
 
 
 @pytest.mark.parametrize("variant", FOR_CUDA)
-@pytest.mark.parametrize("activation", ["relu", "gelu", "swish"])
+@pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "swish"])
 def test_every_node_has_a_cuda_kernel_for_its_types(
     network: Transformer, variant: str, activation: Activation
 ) -> None:
-    graphs = graph.build(with_activation(network, activation), variant)
+    check_kernels(with_activation(network, activation), variant)
+
+
+@pytest.mark.parametrize("variant", FOR_CUDA)
+@pytest.mark.parametrize("feature", FEATURES)
+def test_every_feature_has_cuda_kernels(feature: str, variant: str) -> None:
+    check_kernels(FEATURES[feature], variant)
+    graphs = graph.build(FEATURES[feature], variant)
+    for model in (graphs.encoder, graphs.decoder):
+        check_memory(model.graph, set(), FED_ON_THE_CPU)
+
+
+def check_kernels(network: Transformer, variant: str) -> None:
+    graphs = graph.build(network, variant)
     for model in (graphs.encoder, graphs.decoder):
         for one in typed(model):
             assert one.has_kernel(), (one.node.op_type, one.bound)
