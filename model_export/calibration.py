@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,10 @@ def observe(checkpoint: Checkpoint, sentences: Sequence[str]) -> Ranges:
 def observe_ids(network: Network, source_ids: Sequence[tuple[int, ...]], target: Target) -> Ranges:
     """The same for sentences in token ids."""
     with tempfile.TemporaryDirectory() as folder:
-        files = package.write_graphs(Path(folder), "observed", graph.build_observed(network))
-        encoder, decoder = (
-            Graph(Path(folder) / file, RuntimeSettings(replicas=1)) for file in files
-        )
+        author = partial(graph.build_observed, network)
+        written = package.write_network(Path(folder), "observed", network, author)
+        settings = RuntimeSettings(replicas=1)
+        encoder, decoder = (Graph(Path(folder) / file, settings) for file in written[:2])
     observed = _Observed(OnnxSeq2Seq(encoder, decoder, target.end, target))
     options = DecodingOptions(beam_size=BEAM_SIZE)
     by_length = sorted(source_ids, key=len)

@@ -34,7 +34,8 @@ def variants(manifest: Manifest, parity: Mapping[str, Parity]) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column == "size" else "left")
     for name, variant in manifest.variants.items():
-        size = sum(manifest.files[file].bytes for file in (variant.encoder, variant.decoder))
+        files = (variant.encoder, variant.decoder, *variant.data)
+        size = sum(manifest.files[file].bytes for file in files)
         found = parity.get(name)
         table.add_row(
             name,

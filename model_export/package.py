@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from model_export.errors import DestinationExists
-from model_export.graph import Graphs
-from model_export.spec import Checkpoint
+from model_export.graph import IN_GRAPH, Graphs
+from model_export.graph.weights import WeightFile, Weights
+from model_export.spec import Checkpoint, Network, parameters
 from service.package.directory import sha256_of
 from service.package.manifest import MANIFEST_NAME, File, Manifest, Tokenizers
 
 SOURCE_TOKENIZER = "source.json"
 TARGET_TOKENIZER = "target.json"
+EXTERNAL_FROM = 2**27
+"""Bytes of float32 weights from which on they are written beside the graphs."""
 
 
 @contextmanager
@@ -57,6 +60,22 @@ def write_tokenizers(directory: Path, checkpoint: Checkpoint) -> Tokenizers:
         return Tokenizers(source=SOURCE_TOKENIZER, target=SOURCE_TOKENIZER)
     checkpoint.target_tokenizer.save(str(directory / TARGET_TOKENIZER))
     return Tokenizers(source=SOURCE_TOKENIZER, target=TARGET_TOKENIZER)
+
+
+def write_network(
+    directory: Path, variant: str, network: Network, author: Callable[[Weights], Graphs]
+) -> tuple[str, str, list[str]]:
+    """Author a network's graphs and write them; the weights of a large one go into files beside.
+
+    Returns the names of the encoder's and the decoder's file, and of those beside them.
+    """
+    if 4 * parameters(network) < EXTERNAL_FROM:
+        return *write_graphs(directory, variant, author(IN_GRAPH)), []
+    data = [f"{part}.{variant}.onnx.data" for part in ("encoder", "decoder")]
+    encoder, decoder = (WeightFile.create(directory / name) for name in data)
+    with encoder as encoder_weights, decoder as decoder_weights:
+        graphs = author(Weights(encoder_weights, decoder_weights))
+    return *write_graphs(directory, variant, graphs), data
 
 
 def write_graphs(directory: Path, variant: str, graphs: Graphs) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import datetime
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import service
@@ -128,14 +129,16 @@ def _limits(checkpoint: Checkpoint, options: ExportOptions) -> Limits:
 def _write_variant(
     staging: Path, checkpoint: Checkpoint, name: str, ranges: graph.Ranges | None
 ) -> Variant:
-    graphs = graph.build(checkpoint.network, name, ranges)
-    encoder, decoder = package.write_graphs(staging, name, graphs)
+    author = partial(graph.build, checkpoint.network, name, ranges)
+    encoder, decoder, data = package.write_network(staging, name, checkpoint.network, author)
+    checkpoint.release()
     return Variant.model_validate(
         {
             "precision": graph.VARIANTS[name].precision,
             "devices": [graph.VARIANTS[name].device],
             "encoder": encoder,
             "decoder": decoder,
+            "data": data,
         }
     )
 
@@ -145,6 +148,7 @@ def _verify(
 ) -> dict[str, Parity]:
     progress("Translating probe sentences with the reference")
     expected = verify.probes(checkpoint)
+    checkpoint.release()
     parity = {}
     for name in directory.manifest.variants:
         progress(f"Verifying {name}")

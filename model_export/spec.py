@@ -5,7 +5,8 @@ Matrices are laid out [inputs, outputs], so that y = x @ weight + bias.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -182,6 +183,22 @@ class Network(Protocol):
         """How many source tokens there are."""
 
 
+def parameters(network: object) -> int:
+    """How many weights a network has; arrays in several places count once."""
+    return sum(array.size for array in {id(one): one for one in _arrays(network)}.values())
+
+
+def _arrays(part: object) -> Iterator[Array]:
+    if isinstance(part, np.ndarray):
+        yield part
+    elif isinstance(part, tuple):
+        for one in part:
+            yield from _arrays(one)
+    elif is_dataclass(part):
+        for one in fields(part):
+            yield from _arrays(getattr(part, one.name))
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A trained model, whatever toolkit it came from."""
@@ -202,3 +219,5 @@ class Checkpoint:
     """Whether the decoder has attention that can be shown."""
     architecture: str | None = None
     """The network in a line, for people."""
+    release: Callable[[], None] = lambda: None
+    """Gives back the memory of weights that were read from mapped files; they are read again."""

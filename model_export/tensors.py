@@ -1,41 +1,82 @@
-"""Named tensors of a safetensors file, with every fault collected before anything is refused."""
+"""Named tensors of a checkpoint, with every fault collected before anything is refused.
+
+Tensors are mapped, not read: float32 ones cost no memory until they are used, and can be given back
+after that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+import mmap
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from model_export import pickled
 from model_export.errors import UnsupportedCheckpoint
 from model_export.spec import Array
 
-FLOATS = ("F32", "F16", "F64")
+SAFETENSORS = "model.safetensors"
+PYTORCH = "pytorch_model.bin"
+FLOATS = ("F32", "F16", "BF16", "F64")
+
+
+class Stored(Protocol):
+    """A tensor in a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> str:
+        """As safetensors spells it."""
+
+    def read(self) -> Array:
+        """As float32."""
 
 
 class Tensors:
     """Hands out tensors by name. A fault gives zeros and is remembered until finish()."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, stored: Mapping[str, Stored], maps: Collection[mmap.mmap] = ()) -> None:
         self._problems: list[str] = []
         self._taken: set[str] = set()
-        try:
-            self._file = _open(path)
-        except (SafetensorError, OSError) as error:
-            raise UnsupportedCheckpoint([f"{path.name} cannot be read: {error}."]) from error
-        self._names = set(self._file.keys())
+        self._stored = stored
+        self._maps = maps
+
+    @classmethod
+    def open(cls, directory: Path) -> Tensors:
+        """The tensors of one of files_of().
+
+        Raises:
+            UnsupportedCheckpoint: there is none, or one of them can't be read.
+        """
+        paths = [directory / name for name in weight_files(directory)]
+        if paths[0].name.endswith(".json"):
+            paths = paths[1:]
+        if paths[0].suffix == ".bin":
+            return cls({name: one for path in paths for name, one in pickled.load(path).items()})
+        files = [_SafetensorsFile.open(path) for path in paths]
+        stored = {name: one for file in files for name, one in file.tensors.items()}
+        return cls(stored, [file.data for file in files])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._stored
 
     def take(self, name: str, shape: tuple[int, ...]) -> Array:
-        """The tensor of this name as float32; zeros when it can't be had."""
+        """The tensor of this name as float32; zeros when it can't be had. Not to be changed."""
         self._taken.add(name)
         problem = self._problem(name, shape)
         if problem:
             self._problems.append(problem)
             return np.zeros(shape, np.float32)
-        tensor: Array = self._file.get_tensor(name).astype(np.float32)
-        if not np.isfinite(tensor).all():
+        tensor = self._stored[name].read()
+        # The least value is NaN if any is.
+        if tensor.size and not np.isfinite([tensor.min(), tensor.max()]).all():
             self._problems.append(f"{name} holds values that are not finite.")
         return tensor
 
@@ -45,22 +86,108 @@ class Tensors:
         Raises:
             UnsupportedCheckpoint: with every fault met so far.
         """
-        left = sorted(self._names - self._taken - set(ignored))
+        left = sorted(set(self._stored) - self._taken - set(ignored))
         problems = self._problems + [f"{name} is not part of the architecture." for name in left]
         if problems:
             raise UnsupportedCheckpoint(problems)
 
+    def release(self) -> None:
+        """Give the memory of mapped tensors back; whoever uses them reads them again."""
+        for one in self._maps:
+            one.madvise(mmap.MADV_DONTNEED)
+
     def _problem(self, name: str, shape: tuple[int, ...]) -> str | None:
-        if name not in self._names:
+        if name not in self._stored:
             return f"{name} is missing."
-        stored = self._file.get_slice(name)
-        found, dtype = tuple(stored.get_shape()), stored.get_dtype()
-        if found != shape:
-            return f"{name} has shape {list(found)}; config.json says {list(shape)}."
-        if dtype not in FLOATS:
-            return f"{name} has type {dtype}; supported: {', '.join(FLOATS)}."
+        stored = self._stored[name]
+        if stored.shape != shape:
+            return f"{name} has shape {list(stored.shape)}; config.json says {list(shape)}."
+        if stored.dtype not in FLOATS:
+            return f"{name} has type {stored.dtype}; supported: {', '.join(FLOATS)}."
         return None
 
 
-def _open(path: Path) -> Any:  # safe_open's methods have no types
-    return safe_open(path, framework="numpy")
+def weight_files(directory: Path) -> list[str]:
+    """Names of the files with the weights: model.safetensors, or pytorch_model.bin, or the index of
+    either and all that it names.
+
+    Raises:
+        UnsupportedCheckpoint: there are none, or some are missing.
+    """
+    for name in (SAFETENSORS, PYTORCH):
+        if (directory / name).is_file():
+            return [name]
+        index = f"{name}.index.json"
+        if (directory / index).is_file():
+            return [index, *_shards(directory, index)]
+    raise UnsupportedCheckpoint([f"{SAFETENSORS} is missing."])
+
+
+def _shards(directory: Path, index: str) -> list[str]:
+    try:
+        names = json.loads((directory / index).read_text(encoding="utf-8"))["weight_map"].values()
+        shards = sorted(set(names))
+        # Plain names: an index can't point outside of its directory.
+        inside = bool(shards) and all(Path(name).name == name for name in shards)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        inside = False
+    if not inside:
+        raise UnsupportedCheckpoint([f"{index} has no weight_map from tensors to files beside it."])
+    missing = [
+        f"{name} is missing; {index} names it."
+        for name in shards
+        if not (directory / name).is_file()
+    ]
+    if missing:
+        raise UnsupportedCheckpoint(missing)
+    return shards
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    """A tensor in a mapped safetensors file."""
+
+    data: mmap.mmap
+    start: int
+    shape: tuple[int, ...]
+    dtype: str
+
+    def read(self) -> Array:
+        kind = _NUMPY[self.dtype]
+        count = int(np.prod(self.shape))
+        found = np.frombuffer(self.data, kind, count, self.start).reshape(self.shape)
+        if self.dtype == "BF16":  # the upper half of a float32
+            wide: Array = (found.astype(np.uint32) << 16).view(np.float32)
+            return wide
+        return found.astype(np.float32, copy=False)
+
+
+_NUMPY = {"F32": "<f4", "F16": "<f2", "F64": "<f8", "BF16": "<u2"}
+
+
+@dataclass(frozen=True, slots=True)
+class _SafetensorsFile:
+    tensors: dict[str, Stored]
+    data: mmap.mmap
+
+    @classmethod
+    def open(cls, path: Path) -> _SafetensorsFile:
+        try:
+            with safe_open(path, framework="numpy"):
+                pass  # checks the header, and that it describes the whole file
+            with path.open("rb") as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise UnsupportedCheckpoint([f"{path.name} cannot be read: {error}."]) from error
+        return cls(dict(_described(data)), data)
+
+
+def _described(data: mmap.mmap) -> Iterator[tuple[str, Stored]]:
+    """The tensors of a file whose header was checked: its length in 8 bytes, JSON, then the data
+    (https://github.com/huggingface/safetensors#format)."""
+    first = 8 + int.from_bytes(data[:8], "little")
+    header: dict[str, Any] = json.loads(data[8:first])
+    header.pop("__metadata__", None)
+    for name, entry in header.items():
+        start = first + entry["data_offsets"][0]
+        yield name, _Mapped(data, start, tuple(entry["shape"]), entry["dtype"])

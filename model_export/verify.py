@@ -14,7 +14,7 @@ import numpy as np
 
 from model_export import reference
 from model_export.errors import VerificationFailed
-from model_export.spec import Array, Checkpoint
+from model_export.spec import Array, Checkpoint, parameters
 from service.decoding.model import StepInput
 from service.decoding.search import decode
 from service.domain import DecodingOptions
@@ -26,6 +26,9 @@ from service.settings import RuntimeSettings
 SENTENCES = 8
 LONGEST = 20
 """Tokens of a probe sentence, and steps of its translation."""
+LARGE, FEW, SHORT = 200_000_000, 2, 6
+"""Networks of so many weights get so many sentences, which are so short: the reference keeps no
+cache, and it reads every weight from the checkpoint at every step."""
 LIKELY = 16
 """Log-probabilities are compared for this many of the reference's best continuations."""
 
@@ -42,17 +45,20 @@ class Probe:
 
     source_ids: tuple[int, ...]
     target_ids: tuple[int, ...]
-    """Greedy translation, at most LONGEST tokens."""
+    """Greedy translation, at most longest tokens."""
     log_probs: Array
     """(len(target_ids), vocabulary), of each target token given those before it."""
+    longest: int
 
 
 def probes(checkpoint: Checkpoint, done: Callable[[], None] = lambda: None) -> list[Probe]:
     """Make the probe sentences, the same every time; done() is called after each."""
     random = np.random.default_rng(0)
+    large = parameters(checkpoint.network) > LARGE
+    sentences, longest = (FEW, SHORT) if large else (SENTENCES, LONGEST)
     made = []
-    for _ in range(SENTENCES):
-        made.append(_probe(checkpoint, _random_source(checkpoint, random)))
+    for _ in range(sentences):
+        made.append(_probe(checkpoint, _random_source(checkpoint, random, longest), longest))
         done()
     return made
 
@@ -81,23 +87,25 @@ def compare(directory: ModelDirectory, name: str, expected: Sequence[Probe]) -> 
     return parity
 
 
-def _random_source(checkpoint: Checkpoint, random: np.random.Generator) -> tuple[int, ...]:
+def _random_source(
+    checkpoint: Checkpoint, random: np.random.Generator, longest: int
+) -> tuple[int, ...]:
     tokens = checkpoint.tokens
     special = {tokens.start, tokens.end, tokens.padding, tokens.unknown}
     known = range(checkpoint.network.source_vocabulary)
     ordinary = [token for token in known if token not in special]
-    length = random.integers(1, min(LONGEST, checkpoint.limits.max_source_tokens))
+    length = random.integers(1, min(longest, checkpoint.limits.max_source_tokens))
     chosen = random.choice(ordinary, size=length).tolist()
     return (*chosen, tokens.end) if tokens.end in known else tuple(chosen)
 
 
-def _probe(checkpoint: Checkpoint, source_ids: tuple[int, ...]) -> Probe:
+def _probe(checkpoint: Checkpoint, source_ids: tuple[int, ...], longest: int) -> Probe:
     network, tokens = checkpoint.network, checkpoint.tokens
-    longest = min(LONGEST, checkpoint.limits.max_target_tokens)
+    longest = min(longest, checkpoint.limits.max_target_tokens)
     target = reference.greedy(network, source_ids, tokens.start, tokens.end, longest)
     memory = reference.encode(network, source_ids)
     log_probs = reference.log_probs(network, memory, [tokens.start, *target[:-1]])
-    return Probe(source_ids, tuple(target), log_probs)
+    return Probe(source_ids, tuple(target), log_probs, longest)
 
 
 def _difference(model: OnnxSeq2Seq, probe: Probe) -> float:
@@ -132,11 +140,13 @@ def _single_row(last_id: int, position: int, candidates: int) -> StepInput:
 
 
 def _same_tokens(model: OnnxSeq2Seq, expected: Sequence[Probe]) -> float:
-    options = DecodingOptions(beam_size=1, max_decoding_length=LONGEST)
+    options = [
+        DecodingOptions(beam_size=1, max_decoding_length=probe.longest) for probe in expected
+    ]
     results = decode(
         model,
         [probe.source_ids for probe in expected],
-        [options] * len(expected),
+        options,
         model.target,
     )
     same = [

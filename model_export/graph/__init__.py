@@ -20,6 +20,7 @@ from model_export.graph.precision import (
     Range,
     RowScaledInt8,
 )
+from model_export.graph.weights import WeightFile, Weights
 from model_export.recurrent_spec import RecurrentNetwork
 from model_export.spec import Network, Transformer
 
@@ -45,6 +46,10 @@ DEFAULT_VARIANTS = ("fp32", "int8")
 """What serving on a CPU needs."""
 
 
+IN_GRAPH = Weights()
+"""No constants go anywhere else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Graphs:
     """The two graphs of one variant."""
@@ -61,32 +66,40 @@ class Ranges:
     decoder: tuple[Range, ...]
 
 
-def build(network: Network, variant: str, ranges: Ranges | None = None) -> Graphs:
+def build(
+    network: Network,
+    variant: str,
+    ranges: Ranges | None = None,
+    weights: Weights = IN_GRAPH,
+) -> Graphs:
     """Author both graphs.
 
     variant: one of VARIANTS; ranges: makes int8 activations constant ranges instead of one scale
-    per row.
+    per row; weights: where large constants go.
 
     Raises:
         UnsupportedCheckpoint: a weight is too large for the variant's type.
     """
     if variant == "int8" and ranges is not None:
-        return Graphs(
-            build_encoder(network, CalibratedInt8(ranges.encoder)),
-            build_decoder(network, CalibratedInt8(ranges.decoder)),
-        )
-    return _build(network, VARIANTS[variant].make())
+        both = CalibratedInt8(ranges.encoder), CalibratedInt8(ranges.decoder)
+        return _build(network, both, weights)
+    precision = VARIANTS[variant].make()
+    return _build(network, (precision, precision), weights)
 
 
 @singledispatch
-def build_encoder(network: Network, precision: Precision) -> ModelProto:
-    """Author the encoder's graph of any kind of network."""
+def build_encoder(
+    network: Network, precision: Precision, weights: WeightFile | None = None
+) -> ModelProto:
+    """Author the encoder's graph of any kind of network. weights: takes its large constants."""
     raise NotImplementedError(type(network).__name__)
 
 
 @singledispatch
-def build_decoder(network: Network, precision: Precision) -> ModelProto:
-    """Author the decoder's graph of any kind of network."""
+def build_decoder(
+    network: Network, precision: Precision, weights: WeightFile | None = None
+) -> ModelProto:
+    """Author the decoder's graph of any kind of network. weights: takes its large constants."""
     raise NotImplementedError(type(network).__name__)
 
 
@@ -96,12 +109,15 @@ build_encoder.register(RecurrentNetwork)(recurrent_encoder.build_encoder)
 build_decoder.register(RecurrentNetwork)(recurrent_decoder.build_decoder)
 
 
-def _build(network: Network, precision: Precision) -> Graphs:
-    if isinstance(network, Transformer) and network.large_activations and network.norm_first:
-        precision = precision.wide()
-    return Graphs(build_encoder(network, precision), build_decoder(network, precision))
-
-
-def build_observed(network: Network) -> Graphs:
+def build_observed(network: Network, weights: Weights = IN_GRAPH) -> Graphs:
     """Author both graphs in fp32 with the range of every product's input as further outputs."""
-    return _build(network, Observed())
+    return _build(network, (Observed(), Observed()), weights)
+
+
+def _build(network: Network, precisions: tuple[Precision, Precision], weights: Weights) -> Graphs:
+    if isinstance(network, Transformer) and network.large_activations and network.norm_first:
+        precisions = (precisions[0].wide(), precisions[1].wide())
+    return Graphs(
+        build_encoder(network, precisions[0], weights.encoder),
+        build_decoder(network, precisions[1], weights.decoder),
+    )

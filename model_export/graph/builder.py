@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from weakref import ReferenceType, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from onnx import (
     helper,
     numpy_helper,
 )
+
+from model_export.graph.weights import LARGE, WeightFile
 
 CONTRIB = "com.microsoft"
 OPSET = 24
@@ -34,13 +37,15 @@ Shape = Sequence[int | str]
 class GraphBuilder:
     """Collects nodes in the order in which they run. A value is named by a string."""
 
-    def __init__(self, name: str, prefix: str = "") -> None:
-        """prefix: of the names of its values."""
+    def __init__(self, name: str, prefix: str = "", weights: WeightFile | None = None) -> None:
+        """prefix: of the names of its values; weights: takes large constants."""
         self._name = name
         self._prefix = prefix
+        self._weights = weights
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
-        self._named: dict[int, tuple[npt.NDArray[Any], str]] = {}
+        # The arrays may be gone: temporary ones can be too large to be kept.
+        self._named: dict[int, tuple[ReferenceType[npt.NDArray[Any]], str]] = {}
         self._inputs: list[ValueInfoProto] = []
         self._outputs: list[ValueInfoProto] = []
         self._count = 0
@@ -74,11 +79,17 @@ class GraphBuilder:
 
     def constant(self, array: npt.NDArray[Any]) -> str:
         """A constant; the same array object is stored once."""
-        if id(array) not in self._named:
+        known, name = self._named.get(id(array), (None, ""))
+        if known is None or known() is not array:
             name = self._fresh("constant")
-            self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-            self._named[id(array)] = (array, name)  # holding the array keeps its id unique
-        return self._named[id(array)][1]
+            self._constants.append(self._stored(array, name))
+            self._named[id(array)] = (ref(array), name)
+        return name
+
+    def _stored(self, array: npt.NDArray[Any], name: str) -> TensorProto:
+        if self._weights is not None and array.nbytes >= LARGE:
+            return self._weights.add(array, name)
+        return numpy_helper.from_array(np.ascontiguousarray(array), name)
 
     def integers(self, *values: int) -> str:
         """A constant int64 vector."""

@@ -54,12 +54,15 @@ from onnx import ModelProto
 from model_export.graph import extras, layers
 from model_export.graph.builder import FLOAT, INT32, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
+from model_export.graph.weights import WeightFile
 from model_export.spec import Attention, RelativePositions, Transformer
 
 
-def build_decoder(network: Transformer, precision: Precision) -> ModelProto:
-    """Author the decoder graph from the weights."""
-    graph = GraphBuilder("decoder")
+def build_decoder(
+    network: Transformer, precision: Precision, weights: WeightFile | None = None
+) -> ModelProto:
+    """Author the decoder graph. weights: takes its large constants."""
+    graph = GraphBuilder("decoder", weights=weights)
     heads = network.decoder[0].self_attention.heads
     x = _embed_last(graph, precision, network)
     graph.input("parents", INT64, ["rows"])

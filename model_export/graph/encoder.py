@@ -18,12 +18,15 @@ from onnx import ModelProto
 from model_export.graph import layers
 from model_export.graph.builder import INT32, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
+from model_export.graph.weights import WeightFile
 from model_export.spec import Attention, Embedding, Linear, RelativePositions, Transformer
 
 
-def build_encoder(network: Transformer, precision: Precision) -> ModelProto:
-    """Author the encoder graph from the weights."""
-    graph = GraphBuilder("encoder")
+def build_encoder(
+    network: Transformer, precision: Precision, weights: WeightFile | None = None
+) -> ModelProto:
+    """Author the encoder graph. weights: takes its large constants."""
+    graph = GraphBuilder("encoder", weights=weights)
     ids = graph.input("source_ids", INT64, ["sentences", "source"])
     lengths = graph.input("source_lengths", INT64, ["sentences"])
     packing = _pack(graph, precision, ids, lengths, network.longest_source)

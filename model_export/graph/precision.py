@@ -330,9 +330,13 @@ def quantize(matrix: Array, axis: int) -> tuple[npt.NDArray[np.int8], Array]:
 
     Returns the integers and the scales (axis kept with length 1): matrix ≈ integers * scales.
     """
-    radius = np.abs(matrix).max(axis=axis, keepdims=True)
+    radius = np.maximum(matrix.max(axis=axis, keepdims=True), -matrix.min(axis=axis, keepdims=True))
     scale = np.where(radius > 0, radius / LEVELS, 1).astype(np.float32)
-    return np.rint(matrix / scale).astype(np.int8), scale
+    integers = np.empty(matrix.shape, np.int8)
+    for start in range(0, len(matrix), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        integers[rows] = np.rint(matrix[rows] / (scale[rows] if axis == 1 else scale))
+    return integers, scale
 
 
 def _add_bias(graph: GraphBuilder, product: str, bias: Array) -> str:
@@ -376,5 +380,7 @@ def _asymmetric(low: Array, high: Array) -> tuple[Array, npt.NDArray[np.uint8]]:
     return np.array(scale, np.float32), np.array(round(-least / scale), np.uint8)
 
 
+_BLOCK_ROWS = 256
+"""Rounded at a time: copies of a large table would take gigabytes."""
 _STEP = np.array(1 / LEVELS, np.float32)
 _ZERO_POINT = np.array(128, np.uint8)

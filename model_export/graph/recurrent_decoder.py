@@ -24,15 +24,18 @@ from model_export.graph.operations import author
 from model_export.graph.precision import Precision
 from model_export.graph.recurrent_encoder import LONGEST
 from model_export.graph.recurrent_memory import Layout, Memory, memories
+from model_export.graph.weights import WeightFile
 from model_export.recurrent_spec import LAST_IDS, Advance, Attend, Node, RecurrentNetwork
 
 HIDDEN = -10_000.0
 """Score of a source token behind its sentence's end: its share is 0."""
 
 
-def build_decoder(network: RecurrentNetwork, precision: Precision) -> ModelProto:
-    """Author the decoder graph from the weights."""
-    graph = GraphBuilder("decoder")
+def build_decoder(
+    network: RecurrentNetwork, precision: Precision, weights: WeightFile | None = None
+) -> ModelProto:
+    """Author the decoder graph. weights: takes its large constants."""
+    graph = GraphBuilder("decoder", weights=weights)
     values = {LAST_IDS: graph.input("last_ids", INT64, ["rows"])}
     for name in ("positions", "parents", "row_places"):
         graph.input(name, INT64, ["rows"])

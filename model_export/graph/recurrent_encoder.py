@@ -21,6 +21,7 @@ from model_export.graph.builder import INT32, INT64, GraphBuilder
 from model_export.graph.operations import author
 from model_export.graph.precision import Precision
 from model_export.graph.recurrent_memory import Memory, memories
+from model_export.graph.weights import WeightFile
 from model_export.recurrent_spec import (
     SOURCE_IDS,
     Node,
@@ -35,9 +36,11 @@ LONGEST = 4096
 """More source tokens than any model takes."""
 
 
-def build_encoder(network: RecurrentNetwork, precision: Precision) -> ModelProto:
-    """Author the encoder graph from the weights."""
-    graph = GraphBuilder("encoder")
+def build_encoder(
+    network: RecurrentNetwork, precision: Precision, weights: WeightFile | None = None
+) -> ModelProto:
+    """Author the encoder graph. weights: takes its large constants."""
+    graph = GraphBuilder("encoder", weights=weights)
     ids = graph.input("source_ids", INT64, ["sentences", "source"])
     each = graph.input("source_lengths", INT64, ["sentences"])
     half = _Encoder(graph, precision, _lengths(graph, precision, ids, each), {})

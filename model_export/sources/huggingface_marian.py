@@ -86,7 +86,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         problems.append("The languages are not in tokenizer_config.json; give --pair fr-en.")
     if problems:
         raise UnsupportedCheckpoint(problems)
-    tensors = Tensors(path / "model.safetensors")
+    tensors = Tensors.open(path)
     network = _network(config, tensors)
     tensors.finish(ignored=IGNORED_TENSORS)
     tokens = _tokens(config, vocabulary)

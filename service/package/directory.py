@@ -80,7 +80,8 @@ class ModelDirectory:
     def files_of(self, variant: Variant) -> tuple[str, ...]:
         """Names of the files that serving this variant needs."""
         tokenizers = self.manifest.tokenizers
-        names = (variant.encoder, variant.decoder, tokenizers.source, tokenizers.target)
+        graphs = (variant.encoder, variant.decoder, *variant.data)
+        names = (*graphs, tokenizers.source, tokenizers.target)
         return tuple(dict.fromkeys(names))
 
     def check(self, names: tuple[str, ...] | None = None) -> None:

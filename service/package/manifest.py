@@ -73,6 +73,8 @@ class Variant(_Strict):
     """Where all of its operators have kernels."""
     encoder: FileName
     decoder: FileName
+    data: list[FileName] = Field(default_factory=list)
+    """Files that large graphs have their weights in."""
 
 
 class File(_Strict):

@@ -159,7 +159,7 @@ def test_everything_wrong_with_the_weights_is_listed_at_once(checkpoint: Path) -
         "model.decoder.layers.1.fc2.bias has shape [7]; config.json says [24].",
         "model.encoder.extra is not part of the architecture.",
         "model.encoder.layers.0.fc1.weight is missing.",
-        "model.shared.weight has type I32; supported: F32, F16, F64.",
+        "model.shared.weight has type I32; supported: F32, F16, BF16, F64.",
     ]
 
 

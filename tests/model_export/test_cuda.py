@@ -22,8 +22,8 @@ from service.runtime.seq2seq import OnnxSeq2Seq
 from service.runtime.session import Graph
 from service.settings import RuntimeSettings
 from tests.conftest import DATA, TINY_MARIAN, golden, load
-from tests.recurrent_models import NAMES, read
 from tests.random_networks import FEATURES
+from tests.recurrent_models import NAMES, read
 
 KERNELS = json.loads((DATA / "cuda_kernels.json").read_text(encoding="utf-8"))
 FOR_CUDA = [name for name, kind in graph.VARIANTS.items() if kind.device == "cuda"]
