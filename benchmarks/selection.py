@@ -16,6 +16,7 @@ from benchmarks.models import Ours, batched, lines
 from model_export.evaluation import BATCH, Evaluation, TestSet, compare
 from service.domain import DecodingOptions, Hypothesis
 from service.package.directory import ModelDirectory
+from service.package.manifest import LanguagePair
 from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
 from service.text.pipeline import TextPipeline
 
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     directory = ModelDirectory.open(arguments.directory)
-    pair = directory.manifest.pairs[0]
+    pair = directory.manifest.first_pair
     ours = Ours.load(arguments.directory, arguments.variant, threads=0)
     print("| set | selection | BLEU (p) | chrF (p) | ms a sentence |\n|---|---|---|---|---|")
     for prefix in arguments.sets:
@@ -64,17 +65,19 @@ def run(arguments: argparse.Namespace) -> None:
             tuple(lines(Path(f"{prefix}.{pair.target}"), arguments.limit)),
         )
         text = TextPipeline(ours.tokenizer, directory.manifest.limits.max_source_tokens)
-        _compare(Sentences(ours, text, test_set), arguments.beams)
+        _compare(Sentences(ours, text, pair, test_set), arguments.beams)
 
 
 class Sentences:
     """A test set, cut as the service does."""
 
-    def __init__(self, ours: Ours, text: TextPipeline, test_set: TestSet) -> None:
+    def __init__(
+        self, ours: Ours, text: TextPipeline, pair: LanguagePair, test_set: TestSet
+    ) -> None:
         self.test_set = test_set
         self._ours = ours
         self._text = text
-        self._pieces = [text.encode(sentence) for sentence in test_set.sources]
+        self._pieces = [text.encode(sentence, pair) for sentence in test_set.sources]
 
     def decode(self, beam_size: int) -> tuple[list[Nbest], float]:
         """All hypotheses of every piece, and the seconds it took."""

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from model_export import evaluation, graph, inspection, pipeline, text_command
 from model_export.errors import ExportError, UnsupportedCheckpoint
-from service.errors import InvalidPackage
+from service.errors import InvalidPackage, UnsupportedLanguage
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair, Score
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print(f"This can't be converted, for {len(error.problems)} reason(s):", style="red")
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return 1
-    except (ExportError, InvalidPackage, OSError) as error:
+    except (ExportError, InvalidPackage, UnsupportedLanguage, OSError) as error:
         errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     return 0
@@ -49,6 +49,7 @@ def _convert(options: argparse.Namespace, console: Console) -> None:
                 name=options.name or destination.name,
                 variants=options.variants,
                 pairs=tuple(options.pair),
+                prompt=options.prompt,
                 max_source_tokens=options.max_source_tokens,
                 calibration=options.calibration,
                 licence=options.licence,
@@ -95,6 +96,7 @@ def _evaluated(
             test_set,
             options.beam_size,
             lambda sentences: progress.advance(task, sentences),
+            options.pair,
         )
 
 
@@ -141,7 +143,14 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="fr-en",
-        help="languages it translates, if the checkpoint doesn't say; may be repeated",
+        help="languages it translates, if the checkpoint doesn't say or fewer are wanted; may be "
+        "repeated",
+    )
+    convert.add_argument(
+        "--prompt",
+        metavar="TEXT",
+        help="what every sentence is given to the model with, such as "
+        '"translate {source} to {target}: " (by default what the checkpoint says)',
     )
     convert.add_argument(
         "--variants",
@@ -186,6 +195,9 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     evaluate.add_argument("directory", type=Path, help="the model directory")
     evaluate.add_argument("--source", type=Path, required=True, help="one sentence a line")
     evaluate.add_argument("--reference", type=Path, required=True, help="their translations")
+    evaluate.add_argument(
+        "--pair", type=_pair, metavar="fr-en", help="their languages (by default the model's first)"
+    )
     evaluate.add_argument("--variant", help="variant to score (the first one by default)")
     evaluate.add_argument("--beam-size", type=int, default=4, choices=range(1, 33), metavar="N")
     evaluate.add_argument("--worst", type=int, default=5, metavar="N", help="sentences to show")

@@ -15,8 +15,10 @@ from model_export.errors import InvalidTestSet
 from service.decoding.search import decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
+from service.package.manifest import LanguagePair
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.settings import RuntimeSettings
+from service.text.languages import Languages
 from service.text.pipeline import TextPipeline
 from service.text.tokenizer import Tokenizer
 
@@ -103,24 +105,32 @@ def evaluate(
     test_set: TestSet,
     beam_size: int,
     done: Callable[[int], None] = lambda sentences: None,
+    pair: LanguagePair | None = None,
 ) -> Evaluation:
     """Translate a test set as the service does; longer sentences than the model takes are split.
 
-    done: told how many pieces were translated, batch by batch.
+    done: told how many pieces were translated, batch by batch. pair: its languages, the model's
+    first ones by default.
 
     Raises:
         InvalidPackage: the directory has no such variant, or it can't be loaded.
+        UnsupportedLanguage: the model does not translate this pair.
     """
     manifest = directory.manifest
+    pair = pair or manifest.first_pair
+    known = Languages(manifest.pairs, manifest.sources, manifest.targets, manifest.languages)
+    pair = known.resolve(pair.source, pair.target)
     model = OnnxSeq2Seq.load(directory, directory.variant(variant), RuntimeSettings(replicas=1))
     tokenizer = Tokenizer.load(
         directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
     )
-    text = TextPipeline(tokenizer, manifest.limits.max_source_tokens)
-    pieces = [text.encode(sentence) for sentence in test_set.sources]
+    longest = manifest.limits.max_source_tokens
+    text = TextPipeline(tokenizer, longest, manifest.conditioning, manifest.languages)
+    options = DecodingOptions(beam_size=beam_size, start=text.start(pair))
+    pieces = [text.encode(sentence, pair) for sentence in test_set.sources]
     sources = [ids for some in pieces for segment, ids in some if segment.translatable]
     started = time.perf_counter()
-    targets = _translate(model, sources, beam_size, done)
+    targets = _translate(model, sources, options, done)
     seconds = time.perf_counter() - started
     found = iter(text.decode(targets))
     translations = tuple(
@@ -153,11 +163,10 @@ def compare(first: Evaluation, second: Evaluation) -> Iterator[tuple[str, float,
 def _translate(
     model: OnnxSeq2Seq,
     sources: Sequence[tuple[int, ...]],
-    beam_size: int,
+    options: DecodingOptions,
     done: Callable[[int], None],
 ) -> list[tuple[int, ...]]:
     """Best hypothesis of each source, in order; translated by length, so that little is padded."""
-    options = DecodingOptions(beam_size=beam_size)
     order = sorted(range(len(sources)), key=lambda index: -len(sources[index]))
     found: dict[int, tuple[int, ...]] = {}
     for start in range(0, len(order), BATCH):

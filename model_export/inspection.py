@@ -79,9 +79,9 @@ def _facts(directory: ModelDirectory) -> Table:
     manifest = directory.manifest
     limits, tokens = manifest.limits, manifest.tokens
     table = Table(show_header=False, box=None)
-    pairs = ", ".join(f"{pair.source} → {pair.target}" for pair in manifest.pairs)
     rows = {
-        "model": f"{manifest.name} ({manifest.family}), {pairs}",
+        "model": f"{manifest.name} ({manifest.family})",
+        "languages": _languages(manifest),
         "architecture": manifest.architecture or "not stated",
         "attention": "shown" if manifest.attention else "none to show",
         "directory": str(directory.path),
@@ -96,6 +96,13 @@ def _facts(directory: ModelDirectory) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _languages(manifest: Manifest) -> str:
+    parts = [f"{pair.source} → {pair.target}" for pair in manifest.pairs]
+    if manifest.sources and manifest.targets:
+        parts.append(f"{', '.join(manifest.sources)} → {', '.join(manifest.targets)}")
+    return "; ".join(parts)
 
 
 def _scores(manifest: Manifest) -> Table:

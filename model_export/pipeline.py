@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,8 @@ class ExportOptions:
     variants: Sequence[str] = graph.DEFAULT_VARIANTS
     pairs: tuple[LanguagePair, ...] = ()
     """What the model translates; asked of the checkpoint when empty."""
+    prompt: str | None = None
+    """Text before every source, as in the manifest's conditioning; the checkpoint's own if None."""
     max_source_tokens: int | None = None
     """Longest source that the model translates well, if that is less than it can take."""
     calibration: Sequence[str] = ()
@@ -62,7 +64,8 @@ def convert(
     """
     with package.staged(destination, replace=options.replace) as staging:
         progress(f"Reading {source}")
-        checkpoint = sources.load(source, options.pairs, options.text)
+        read = sources.load(source, options.pairs, options.text)
+        checkpoint = _prompted(read, options.prompt)
         manifest = _write(staging, checkpoint, options, progress)
         parity = _verify(ModelDirectory(staging, manifest), checkpoint, progress)
         manifest = manifest.model_copy(update={"parity": parity})
@@ -107,6 +110,10 @@ def _write(
         name=options.name,
         family=checkpoint.family,
         pairs=list(checkpoint.pairs),
+        sources=list(checkpoint.sources),
+        targets=list(checkpoint.targets),
+        languages=dict(checkpoint.languages),
+        conditioning=checkpoint.conditioning,
         tokens=checkpoint.tokens,
         limits=_limits(checkpoint, options),
         tokenizers=tokenizers,
@@ -118,6 +125,13 @@ def _write(
         provenance=_provenance(checkpoint),
         scores=list(options.scores),
     )
+
+
+def _prompted(checkpoint: Checkpoint, prompt: str | None) -> Checkpoint:
+    if prompt is None:
+        return checkpoint
+    conditioning = checkpoint.conditioning.model_copy(update={"prompt": prompt})
+    return replace(checkpoint, conditioning=conditioning)
 
 
 def _limits(checkpoint: Checkpoint, options: ExportOptions) -> Limits:

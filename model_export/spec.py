@@ -5,15 +5,15 @@ Matrices are laid out [inputs, outputs], so that y = x @ weight + bias.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from service.package.manifest import LanguagePair, Limits, Tokens
+from service.package.manifest import Conditioning, Language, LanguagePair, Limits, Tokens
 
 Array = npt.NDArray[np.float32]
 Activation = Literal["relu", "swish", "gelu", "gelu_tanh"]
@@ -211,6 +211,7 @@ class Checkpoint:
     target_tokenizer: Tokenizer
     """The same object as source_tokenizer when they are shared."""
     pairs: tuple[LanguagePair, ...]
+    """What it translates, besides each of sources into each of targets."""
     tokens: Tokens
     limits: Limits
     files: dict[str, str]
@@ -219,5 +220,10 @@ class Checkpoint:
     """Whether the decoder has attention that can be shown."""
     architecture: str | None = None
     """The network in a line, for people."""
+    sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    languages: Mapping[str, Language] = field(default_factory=dict)
+    conditioning: Conditioning = field(default_factory=Conditioning)
+    """As in the manifest; so are languages."""
     release: Callable[[], None] = lambda: None
     """Gives back the memory of weights that were read from mapped files; they are read again."""

@@ -44,7 +44,7 @@ class Tensors:
 
     def __init__(self, stored: Mapping[str, Stored], maps: Collection[mmap.mmap] = ()) -> None:
         self._problems: list[str] = []
-        self._taken: set[str] = set()
+        self._taken: dict[str, Array] = {}
         self._stored = stored
         self._maps = maps
 
@@ -68,8 +68,15 @@ class Tensors:
         return name in self._stored
 
     def take(self, name: str, shape: tuple[int, ...]) -> Array:
-        """The tensor of this name as float32; zeros when it can't be had. Not to be changed."""
-        self._taken.add(name)
+        """The tensor of this name as float32; zeros when it can't be had. Not to be changed.
+
+        The same array whenever it is asked for.
+        """
+        if name not in self._taken or self._taken[name].shape != shape:
+            self._taken[name] = self._read(name, shape)
+        return self._taken[name]
+
+    def _read(self, name: str, shape: tuple[int, ...]) -> Array:
         problem = self._problem(name, shape)
         if problem:
             self._problems.append(problem)
@@ -80,13 +87,17 @@ class Tensors:
             self._problems.append(f"{name} holds values that are not finite.")
         return tensor
 
+    def fault(self, problem: str) -> None:
+        """Remember a fault that somebody else found."""
+        self._problems.append(problem)
+
     def finish(self, ignored: Collection[str]) -> None:
         """Check that nothing was wrong and nothing was left over.
 
         Raises:
             UnsupportedCheckpoint: with every fault met so far.
         """
-        left = sorted(set(self._stored) - self._taken - set(ignored))
+        left = sorted(set(self._stored) - self._taken.keys() - set(ignored))
         problems = self._problems + [f"{name} is not part of the architecture." for name in left]
         if problems:
             raise UnsupportedCheckpoint(problems)

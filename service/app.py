@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -23,6 +23,7 @@ from service.engine import launch
 from service.errors import InvalidPackage, ServiceError
 from service.metrics import Load, Metrics
 from service.package.directory import ModelDirectory
+from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
@@ -91,16 +92,18 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
     with _engine(settings) as (engine, provider):
         directory = ModelDirectory.open(settings.model.directory)
         manifest = directory.manifest
+        languages = manifest.languages
         name = settings.model.variant or directory.fastest(settings.runtime.device)
         tokenizer = Tokenizer.load(
             directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
         )
-        text = TextPipeline(tokenizer, manifest.limits.max_source_tokens)
-        _warm_up(engine, text, settings.decoding.options())
+        longest = manifest.limits.max_source_tokens
+        text = TextPipeline(tokenizer, longest, manifest.conditioning, languages)
+        _warm_up(engine, text, manifest.first_pair, settings.decoding.options())
         yield RunningModel(
             engine=engine,
             text=text,
-            languages=Languages(manifest.pairs),
+            languages=Languages(manifest.pairs, manifest.sources, manifest.targets, languages),
             description=ModelDescription(
                 name=manifest.name,
                 variant=name,
@@ -154,10 +157,14 @@ def _engine(settings: Settings) -> AbstractContextManager[tuple[WatchedDecoder, 
     return local.running(settings)
 
 
-def _warm_up(engine: Decoder, text: TextPipeline, options: DecodingOptions) -> None:
+def _warm_up(
+    engine: Decoder, text: TextPipeline, pair: LanguagePair, options: DecodingOptions
+) -> None:
     """Translate once, so that the first request does not pay for what is set up on first use."""
+    options = replace(options, start=text.start(pair))
     jobs = [
-        Job(ids, options, time.monotonic() + WARM_UP_SECONDS) for _, ids in text.encode(WARM_UP)
+        Job(ids, options, time.monotonic() + WARM_UP_SECONDS)
+        for _, ids in text.encode(WARM_UP, pair)
     ]
     engine.submit(jobs)
     try:

@@ -68,6 +68,10 @@ class DecodingOptions:
     """Never generate the unknown token."""
     end_token: tuple[int, ...] = ()
     """What ends a hypothesis, instead of the model's own end token."""
+    start: tuple[int, ...] = ()
+    """What a model must be made to say first, such as the token of the target language. It stands
+    before target_prefix and is as little part of the score, counts in lengths, and is left out of
+    the hypotheses."""
     target_prefix: tuple[int, ...] = ()
     """What every hypothesis begins with; its probability is no part of the score."""
     prefix_bias_beta: float = 0.0
@@ -261,6 +265,10 @@ class Hypothesis:
     """With return_attention, (target tokens, source tokens): what each token attended to."""
     log_probs: tuple[float, ...] = ()
     """With scored_target, the log-probability of each token and of the end behind them."""
+
+    def without(self, start: int) -> Hypothesis:
+        """The same without its first tokens."""
+        return replace(self, target_ids=self.target_ids[start:], attention=self.attention[start:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Protocol
 from service.decoding.model import Target
 from service.domain import DecodingOptions, Hypothesis, ScoringRequest, TargetScore
 from service.errors import DeadlineExceeded, InvalidRequest
+from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.answers import answers
 from service.scheduling.job import Decoder, Job
@@ -19,8 +20,11 @@ from service.text.languages import Languages
 class ScorableText(Protocol):
     """Strings ↔ ids; see service.text.pipeline."""
 
-    def encode_whole(self, sentence: str) -> tuple[int, ...] | None:
+    def encode_whole(self, sentence: str, pair: LanguagePair) -> tuple[int, ...] | None:
         """Source ids of a sentence as it is; None if the model can't take so many."""
+
+    def start(self, pair: LanguagePair) -> tuple[int, ...]:
+        """Target ids that every translation is made to begin with and that are no part of it."""
 
     def target_ids(self, text: str) -> tuple[int, ...]:
         """Target ids of a text, without the end token."""
@@ -58,31 +62,31 @@ class Scorer:
             DeadlineExceeded, ModelFailure: some score is missing.
         """
         pair = self._languages.resolve(request.source, request.target)
-        if pair.source == pair.target:
+        if self._languages.leaves_alone(pair):
             raise InvalidRequest("Invalid request: source and target are the same language")
         characters = sum(map(len, (*request.texts, *request.translations)))
         with self._admission.admit(len(request.texts), characters):
             try:
                 async with asyncio.timeout(request.deadline - time.monotonic()):
-                    jobs = await asyncio.to_thread(self._jobs, request)
+                    jobs = await asyncio.to_thread(self._jobs, request, pair)
                     found = await answers(self._decoder, jobs)
             except TimeoutError:
                 raise DeadlineExceeded("The scoring did not end before its deadline.") from None
         return [self._score(hypothesis) for (hypothesis,) in found]
 
-    def _jobs(self, request: ScoringRequest) -> list[Job]:
-        pairs = zip(request.texts, request.translations, strict=True)
+    def _jobs(self, request: ScoringRequest, pair: LanguagePair) -> list[Job]:
+        start = self._text.start(pair)
+        options = (
+            DecodingOptions(beam_size=1, start=start, scored_target=self._target_ids(one, start))
+            for one in request.translations
+        )
         return [
-            Job(
-                self._source_ids(text),
-                DecodingOptions(beam_size=1, scored_target=self._target_ids(translation)),
-                request.deadline,
-            )
-            for text, translation in pairs
+            Job(self._source_ids(text, pair), own, request.deadline)
+            for text, own in zip(request.texts, options, strict=True)
         ]
 
-    def _source_ids(self, text: str) -> tuple[int, ...]:
-        ids = self._text.encode_whole(text)
+    def _source_ids(self, text: str, pair: LanguagePair) -> tuple[int, ...]:
+        ids = self._text.encode_whole(text, pair)
         if ids is None:
             raise InvalidRequest(
                 "Invalid request: q parameter has more tokens than the model takes at once"
@@ -91,15 +95,16 @@ class Scorer:
             raise InvalidRequest("Invalid request: q parameter has no token that the model knows")
         return ids
 
-    def _target_ids(self, translation: str) -> tuple[int, ...]:
+    def _target_ids(self, translation: str, start: tuple[int, ...]) -> tuple[int, ...]:
         try:
             ids = self._text.target_ids(translation)
         except ValueError as error:
             raise InvalidRequest(f"Invalid request: translation parameter {error}") from None
-        if len(ids) >= self._target.max_length:
+        most = self._target.max_length - len(start)
+        if len(ids) >= most:
             raise InvalidRequest(
                 f"Invalid request: translation parameter has {len(ids)} tokens; less than "
-                f"{self._target.max_length} are possible"
+                f"{most} are possible"
             )
         return ids
 

@@ -19,10 +19,12 @@ from service.domain import (
     Selection,
     SentenceTranslation,
     TextTranslation,
+    TextualOptions,
     TranslationRequest,
 )
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
+from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.answers import answers
 from service.scheduling.job import Decoder, Job
@@ -47,7 +49,7 @@ class Text(TargetText, Protocol):
     def segments(self, text: str, language: str) -> list[Segment]:
         """Cut a text. The segments' texts, joined, are the text."""
 
-    def encode(self, sentence: str) -> list[tuple[Segment, tuple[int, ...]]]:
+    def encode(self, sentence: str, pair: LanguagePair) -> list[tuple[Segment, tuple[int, ...]]]:
         """Source ids of a sentence, in pieces if it is longer than the model can take.
 
         The pieces' texts, joined, are the sentence. Pieces that are not translatable have no ids.
@@ -56,12 +58,19 @@ class Text(TargetText, Protocol):
     def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of each sequence."""
 
+    def start(self, pair: LanguagePair) -> tuple[int, ...]:
+        """Target ids that every translation is made to begin with and that are no part of it."""
+
     def decode_copying(
-        self, target_ids: Sequence[int], sentence: str, attention: Sequence[Sequence[float]]
+        self,
+        target_ids: Sequence[int],
+        sentence: str,
+        attention: Sequence[Sequence[float]],
+        pair: LanguagePair,
     ) -> str:
         """Text in which the source token that it attended to most stands for an unknown one."""
 
-    def source_tokens(self, sentence: str) -> list[str]:
+    def source_tokens(self, sentence: str, pair: LanguagePair) -> list[str]:
         """The tokens of encode()'s ids."""
 
     def target_tokens(self, target_ids: Sequence[int]) -> list[str]:
@@ -120,46 +129,48 @@ class Translator:
         pair = self._languages.resolve(request.source, request.target)
         if not self._attention:
             require_no_attention(request.options, request.textual)
-        if pair.source == pair.target:
+        if self._languages.leaves_alone(pair):
             return [TextTranslation(text) for text in request.texts]
         characters = sum(map(len, request.texts))
         with self._admission.admit(len(request.texts), characters):
             try:
                 async with asyncio.timeout(request.deadline - time.monotonic()):
-                    return await self._translate(request, pair.source, characters)
+                    return await self._translate(request, pair, characters)
             except TimeoutError:
                 raise DeadlineExceeded("The translation did not end before its deadline.") from None
 
     async def _translate(
-        self, request: TranslationRequest, language: str, characters: int
+        self, request: TranslationRequest, pair: LanguagePair, characters: int
     ) -> list[TextTranslation]:
-        plan = await _run(characters, self._plan, request, language)
+        plan = await _run(characters, self._plan, request, pair)
         hypotheses = await self._decode(plan, request)
         if request.selection is Selection.MBR:
             hypotheses = await asyncio.to_thread(self._select, hypotheses, request.options)
         self._record(plan.source_ids, hypotheses)
         return await _run(characters, self._compose, plan, hypotheses, request)
 
-    def _plan(self, request: TranslationRequest, language: str) -> _Plan:
+    def _plan(self, request: TranslationRequest, pair: LanguagePair) -> _Plan:
         pieces = [
             [
                 piece
-                for segment in self._text.segments(text, language)
-                for piece in self._cut(segment)
+                for segment in self._text.segments(text, pair.source)
+                for piece in self._cut(segment, pair)
             ]
             for text in request.texts
         ]
         ids = [[ids for segment, ids in text if segment.translatable] for text in pieces]
         options = with_ids(request.options, request.textual, self._text)
+        options = replace(options, start=self._text.start(pair))
         prefixes = request.textual.target_prefixes
         return _Plan(
+            pair=pair,
             texts=[[segment for segment, _ in text] for text in pieces],
             source_ids=list(chain.from_iterable(ids)),
             options=list(of_sentences(options, prefixes, ids, self._text)),
         )
 
-    def _cut(self, segment: Segment) -> list[tuple[Segment, tuple[int, ...]]]:
-        return self._text.encode(segment.text) if segment.translatable else [(segment, ())]
+    def _cut(self, segment: Segment, pair: LanguagePair) -> list[tuple[Segment, tuple[int, ...]]]:
+        return self._text.encode(segment.text, pair) if segment.translatable else [(segment, ())]
 
     async def _decode(
         self, plan: _Plan, request: TranslationRequest
@@ -234,27 +245,27 @@ class Translator:
         for source, found in zip(sources, hypotheses, strict=True):
             sentence = SentenceTranslation(
                 source=source,
-                translations=self._texts(source, found, request.textual.replace_unknowns),
+                translations=self._texts(source, found, plan.pair, request.textual),
                 scores=tuple(one.score for one in found),
                 finish_reasons=tuple(one.finish_reason for one in found),
             )
             attended = request.options.return_attention
-            yield self._with_attention(sentence, found) if attended else sentence
+            yield self._with_attention(sentence, found, plan.pair) if attended else sentence
 
     def _texts(
-        self, source: str, found: Sequence[Hypothesis], replace_unknowns: bool
+        self, source: str, found: Sequence[Hypothesis], pair: LanguagePair, textual: TextualOptions
     ) -> tuple[str, ...]:
-        if not replace_unknowns:
+        if not textual.replace_unknowns:
             return tuple(self._text.decode([one.target_ids for one in found]))
         copying = self._text.decode_copying
-        return tuple(copying(one.target_ids, source, one.attention) for one in found)
+        return tuple(copying(one.target_ids, source, one.attention, pair) for one in found)
 
     def _with_attention(
-        self, sentence: SentenceTranslation, found: Sequence[Hypothesis]
+        self, sentence: SentenceTranslation, found: Sequence[Hypothesis], pair: LanguagePair
     ) -> SentenceTranslation:
         return replace(
             sentence,
-            source_tokens=tuple(self._text.source_tokens(sentence.source)),
+            source_tokens=tuple(self._text.source_tokens(sentence.source, pair)),
             tokens=tuple(tuple(self._text.target_tokens(one.target_ids)) for one in found),
             attention=tuple(one.attention for one in found),
         )
@@ -262,6 +273,7 @@ class Translator:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
+    pair: LanguagePair
     texts: list[list[Segment]]
     source_ids: list[tuple[int, ...]]
     """Of every translatable segment, in order."""

@@ -123,7 +123,9 @@ class Beam:
     def result(self) -> tuple[Hypothesis, ...]:
         """The best num_hypotheses of those finished, best first."""
         ranked = sorted(self._finished, key=lambda hypothesis: -hypothesis.score)
-        return tuple(ranked[: self._options.num_hypotheses])
+        best = ranked[: self._options.num_hypotheses]
+        start = len(self._options.start)
+        return tuple(one.without(start) for one in best) if start else tuple(best)
 
     def _select(self, best: Sequence[Continuation], last_step: bool) -> list[Continuation]:
         """Set finished hypotheses aside and say which continuations go on."""

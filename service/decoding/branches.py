@@ -102,7 +102,8 @@ class Alternatives:
         self._options = options
         self._target = target
         self._longest = min(options.max_decoding_length, target.max_length)
-        self._stem_length = min(len(options.target_prefix) + 1, self._longest)
+        prefix = len(options.start) + len(options.target_prefix)
+        self._stem_length = min(prefix + 1, self._longest)
         self._stem = GuidedBeam(_stem_options(options, self._stem_length), target)
         self._expansions: list[Hypothesis] = []
         self._branches: SideBySide | None = None
@@ -172,13 +173,14 @@ class Alternatives:
         options = replace(
             self._options,
             num_hypotheses=1,
+            start=(),
             target_prefix=(),
             return_alternatives=False,
             max_decoding_length=self._longest - self._stem_length,
             min_decoding_length=max(0, self._options.min_decoding_length - self._stem_length),
         )
         beams = [
-            GuidedBeam(options, self._target, stream, expansion.target_ids)
+            GuidedBeam(options, self._target, stream, self._options.start + expansion.target_ids)
             for stream, expansion in enumerate(self._expansions)
         ]
         return SideBySide(beams, [one.target_ids[-1] for one in self._expansions])

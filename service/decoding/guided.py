@@ -33,8 +33,9 @@ class GuidedBeam(Beam):
         super().__init__(options, target, context)
         self._sampler = Sampler(options, stream) if options.samples else None
         biased = options.prefix_bias_beta > 0
-        self._forced = () if biased else options.target_prefix
-        self._favoured = options.target_prefix if biased else ()
+        prefix = options.start + options.target_prefix
+        self._forced = options.start if biased else prefix
+        self._favoured = prefix if biased else ()
         self._attends = options.return_attention or options.coverage_penalty != 0
         self._attention: list[alignment.Attention] = [()]  # of each live hypothesis
         self._step_attention: list[LogProbs] = []

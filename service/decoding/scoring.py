@@ -13,12 +13,20 @@ class Scoring:
     size = 1
     candidates = 1
 
-    def __init__(self, target_ids: tuple[int, ...], target: Target) -> None:
-        """Raises ValueError: the decoder can't take so many steps."""
-        if len(target_ids) >= target.max_length:
-            raise ValueError(f"the target must have less than {target.max_length} tokens")
+    def __init__(
+        self, target_ids: tuple[int, ...], target: Target, start: tuple[int, ...] = ()
+    ) -> None:
+        """start: as DecodingOptions'; it is not scored.
+
+        Raises ValueError: the decoder can't take so many steps.
+        """
+        most = target.max_length - len(start)
+        if len(target_ids) >= most:
+            raise ValueError(f"the target must have less than {most} tokens")
         self._target_ids = target_ids
-        self._tokens = (*target_ids, target.end)
+        self._tokens = (*start, *target_ids, target.end)
+        self._start = len(start)
+        self._step = 0
         self._log_probs: list[float] = []
         self._asked = 0
         self.parents = [0]
@@ -26,8 +34,8 @@ class Scoring:
 
     @property
     def step(self) -> int:
-        """Tokens that were scored."""
-        return len(self._log_probs)
+        """Tokens that were given to the model."""
+        return self._step
 
     @property
     def done(self) -> bool:
@@ -40,12 +48,15 @@ class Scoring:
 
     def demand(self, demands: Demands, row: int) -> None:
         """As Beam."""
-        self._asked = demands.ask(row, self._tokens[self.step])
+        if self._step >= self._start:
+            self._asked = demands.ask(row, self._tokens[self._step])
 
     def take(self, candidates: Candidates, row: int) -> None:
         """As GuidedBeam."""
-        assert candidates.extras
-        self._log_probs.append(float(candidates.extras.asked_log_probs[self._asked]))
+        if self._step >= self._start:
+            assert candidates.extras
+            self._log_probs.append(float(candidates.extras.asked_log_probs[self._asked]))
+        self._step += 1
 
     def result(self) -> tuple[Hypothesis, ...]:
         """The target; its score is the sum of the log-probabilities."""

@@ -19,7 +19,7 @@ for what the next step computes, and done and result()."""
 def begin(options: DecodingOptions, target: Target) -> Sentence:
     """Begin a sentence."""
     if options.scored_target is not None:
-        return Scoring(options.scored_target, target)
+        return Scoring(options.scored_target, target, options.start)
     if options.return_alternatives:
         return Alternatives(options, target)
     if options.beam_size == 1 and options.num_hypotheses > 1:
@@ -31,7 +31,8 @@ def begin(options: DecodingOptions, target: Target) -> Sentence:
 
 def _is_plain(options: DecodingOptions) -> bool:
     return not (
-        options.target_prefix
+        options.start
+        or options.target_prefix
         or options.samples
         or options.return_attention
         or options.coverage_penalty

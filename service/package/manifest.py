@@ -8,9 +8,9 @@ README.md             model card, not covered by the manifest's hashes
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 FORMAT = 1
 """Raised when a directory of the old format would be misread; the CHANGELOG says what to do."""
@@ -33,6 +33,34 @@ class LanguagePair(_Strict):
 
     source: LanguageCode
     target: LanguageCode
+
+
+class Language(_Strict):
+    """A language as the model knows it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """The model's own name or code of it, such as fra_Latn, fr_XX or French."""
+    token: TokenId | None = None
+    """The token that stands for it in what the model is given."""
+
+
+Place = TokenId | Literal["source", "target"]
+"""A token, or that of the source or target language."""
+
+
+class Conditioning(_Strict):
+    """What a model is given besides the sentence.
+
+    The encoder gets prompt, before, the sentence with what the tokenizer file adds, and after; the
+    decoder begins with tokens.start and is made to go on with start, which is no part of the
+    translation.
+    """
+
+    prompt: str = ""
+    """Text, encoded by itself; {source} and {target} are the names of the languages."""
+    before: list[Place] = Field(default_factory=list)
+    after: list[Place] = Field(default_factory=list)
+    start: list[Place] = Field(default_factory=list)
 
 
 class Tokens(_Strict):
@@ -123,7 +151,14 @@ class Manifest(_Strict):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     family: str
     """For people and for `inspect`; the service never asks which family it serves."""
-    pairs: Annotated[list[LanguagePair], Field(min_length=1)]
+    pairs: list[LanguagePair] = Field(default_factory=list)
+    """Directions that the model translates, besides those of sources and targets."""
+    sources: list[LanguageCode] = Field(default_factory=list)
+    """Each of these is translated into each of targets."""
+    targets: list[LanguageCode] = Field(default_factory=list)
+    languages: dict[LanguageCode, Language] = Field(default_factory=dict)
+    """Languages that the model has names or tokens for."""
+    conditioning: Conditioning = Conditioning()
     tokens: Tokens
     limits: Limits
     tokenizers: Tokenizers
@@ -137,3 +172,27 @@ class Manifest(_Strict):
     provenance: Provenance
     parity: dict[str, Parity] = Field(default_factory=dict)
     scores: list[Score] = Field(default_factory=list)
+
+    @property
+    def first_pair(self) -> LanguagePair:
+        """One of the directions that the model translates."""
+        if self.pairs:
+            return self.pairs[0]
+        target = next((code for code in self.targets if code != self.sources[0]), self.targets[0])
+        return LanguagePair(source=self.sources[0], target=target)
+
+    @model_validator(mode="after")
+    def _translates_something(self) -> Self:
+        if not self.pairs and not (self.sources and self.targets):
+            raise ValueError("there must be pairs, or sources and targets")
+        sides = {
+            "source": {*self.sources, *(pair.source for pair in self.pairs)},
+            "target": {*self.targets, *(pair.target for pair in self.pairs)},
+        }
+        asked = self.conditioning
+        for place in (*asked.before, *asked.after, *asked.start):
+            codes = sides[place] if isinstance(place, str) else set()
+            known = {code for code, one in self.languages.items() if one.token is not None}
+            if codes - known:
+                raise ValueError(f"languages has no token for {', '.join(sorted(codes - known))}")
+        return self

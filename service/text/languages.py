@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from service.errors import UnsupportedLanguage
-from service.package.manifest import LanguagePair
+from service.package.manifest import Language, LanguagePair
+from service.text.language_codes import TWO_LETTERS, shortened
 from service.text.language_names import ENGLISH_NAMES
 
 _LONGEST_CODE = 35
@@ -29,6 +30,9 @@ _SAME = {
     "ji": "yi",
 }
 
+_OTHER_NAME = {"no": "nb", "nb": "no"}
+"""Norwegian, which is nearly always Bokmål."""
+
 
 class ListedLanguage(TypedDict):
     """An entry of GET /languages."""
@@ -41,17 +45,40 @@ class ListedLanguage(TypedDict):
 class Languages:
     """The languages of a model, under the codes of its manifest."""
 
-    def __init__(self, pairs: Iterable[LanguagePair]) -> None:
-        self._targets: dict[str, set[str]] = {}
+    def __init__(
+        self,
+        pairs: Iterable[LanguagePair],
+        sources: Iterable[str] = (),
+        targets: Iterable[str] = (),
+        languages: Mapping[str, Language] | None = None,
+    ) -> None:
+        """sources, targets: each of the ones into each of the others; languages: by code, with the
+        model's own names, which clients may use too."""
+        targets = set(targets)
+        self._targets = {code: {code} for code in targets}
+        self._targets |= {code: targets | {code} for code in sources}
+        self._within = set()  # languages that are translated into themselves
         for pair in pairs:
             self._targets.setdefault(pair.source, {pair.source}).add(pair.target)
             self._targets.setdefault(pair.target, {pair.target})
+            if pair.source == pair.target:
+                self._within.add(pair.source)
         self._codes = {canonical(code): code for code in self._targets}
+        named = (languages or {}).items()
+        self._own = {one.name.lower(): code for code, one in named if code in self._targets}
+
+    def leaves_alone(self, pair: LanguagePair) -> bool:
+        """Whether nothing is to be done, because source and target are the same.
+
+        A model may have been made for such a pair, to correct or to shorten texts, say.
+        """
+        return pair.source == pair.target and pair.source not in self._within
 
     def resolve(self, source: str, target: str) -> LanguagePair:
         """The model's pair for the codes that a client sent.
 
-        Case does not matter. A code that the model lacks stands for the same language under
+        Case does not matter, and the model's own names will do. A code that the model lacks stands
+        for the same language under
         another code (pt-BR and pb), without its region (fr-CA for a model of fr), or in a region
         where the client names none. A language is its own target too: nothing is to be done then.
 
@@ -74,9 +101,13 @@ class Languages:
         ]
 
     def _find(self, code: str) -> str:
+        own = code.strip().lower()
+        if own in self._own:
+            return self._own[own]
         wanted = canonical(code)
         language, _, rest = wanted.partition("-")
-        candidates = [wanted, canonical(_without_region(wanted))]
+        candidates = [wanted, canonical(_without_region(wanted)), shortened(language)]
+        candidates += [_OTHER_NAME[language]] if language in _OTHER_NAME else []
         if not rest:
             candidates += [one for one in sorted(self._codes) if _without_region(one) == language]
         for candidate in candidates:
@@ -88,7 +119,8 @@ class Languages:
 def canonical(code: str) -> str:
     """One spelling for all codes of a language: fr_fr → fr-FR, ZH-TW → zh-Hant, pb → pt-BR."""
     language, *rest = code.strip().replace("_", "-").split("-")
-    spelt = "-".join([language.lower(), *(_spelt(subtag) for subtag in rest)])
+    language = language.lower()
+    spelt = "-".join([TWO_LETTERS.get(language, language), *map(_spelt, rest)])
     return _SAME.get(spelt, spelt)
 
 

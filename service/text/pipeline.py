@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from service.domain import Segment
+from service.package.manifest import Conditioning, Language, LanguagePair
+from service.text.framing import Frame, Framing
 from service.text.segmenter import segments, surrounded
 from service.text.tokenizer import Tokenizer
 from service.text.wrapping import split_long
@@ -12,37 +15,53 @@ from service.text.wrapping import split_long
 MOST_CHARACTERS_PER_TOKEN = 8
 """Text with more than this, over a whole piece, is cut without asking the tokenizer: it holds the
 interpreter lock for as long as the text is."""
+NOTHING_ELSE = Conditioning()
 
 
 class TextPipeline:
     """Strings ↔ ids. Safe for any number of threads."""
 
-    def __init__(self, tokenizer: Tokenizer, max_source_tokens: int) -> None:
-        """max_source_tokens: the most ids of one piece, special tokens included."""
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        max_source_tokens: int,
+        conditioning: Conditioning = NOTHING_ELSE,
+        languages: Mapping[str, Language] | None = None,
+    ) -> None:
+        """max_source_tokens: the most ids of one piece, with all that the model is given.
+
+        conditioning, languages: as in the manifest.
+        """
         self._tokenizer = tokenizer
         self._max_source_tokens = max_source_tokens
+        self._framing = Framing(conditioning, languages or {}, tokenizer.encode_prompt)
 
     def segments(self, text: str, language: str) -> list[Segment]:
         """Cut a text. The segments' texts, joined, are the text."""
         return segments(text, language)
 
-    def encode(self, sentence: str) -> list[tuple[Segment, tuple[int, ...]]]:
+    def encode(self, sentence: str, pair: LanguagePair) -> list[tuple[Segment, tuple[int, ...]]]:
         """Source ids of a sentence, in pieces if it is longer than the model can take.
 
         The pieces' texts, joined, are the sentence. Pieces that are not translatable have no ids.
         """
-        ids = self._ids_if_short(sentence)
+        frame = self._framing.of(pair)
+        ids = self._ids_if_short(sentence, frame)
         if ids is not None:
             return [(Segment(sentence, translatable=bool(ids)), ids)]
         return [
-            self._encoded(segment)
-            for piece in split_long(sentence, self._is_short)
+            self._encoded(segment, frame)
+            for piece in split_long(sentence, partial(self._is_short, frame=frame))
             for segment in surrounded(piece)
         ]
 
-    def encode_whole(self, sentence: str) -> tuple[int, ...] | None:
+    def encode_whole(self, sentence: str, pair: LanguagePair) -> tuple[int, ...] | None:
         """Source ids of a sentence as it is; None if the model can't take so many."""
-        return self._ids_if_short(sentence)
+        return self._ids_if_short(sentence, self._framing.of(pair))
+
+    def start(self, pair: LanguagePair) -> tuple[int, ...]:
+        """Target ids that every translation is made to begin with and that are no part of it."""
+        return self._framing.of(pair).start
 
     def target_ids(self, text: str) -> tuple[int, ...]:
         """Target ids of a text, without the end token.
@@ -70,40 +89,56 @@ class TextPipeline:
         """Tokens as the target's vocabulary spells them."""
         return self._tokenizer.target_tokens(target_ids)
 
-    def source_tokens(self, sentence: str) -> list[str]:
+    def source_tokens(self, sentence: str, pair: LanguagePair) -> list[str]:
         """The tokens of encode()'s ids, unknown ones as the sentence spells them."""
-        tokens, _ = self._tokenizer.source_tokens(sentence)
+        tokens, _ = self._source_tokens(sentence, pair)
         return tokens
 
     def decode_copying(
-        self, target_ids: Sequence[int], sentence: str, attention: Sequence[Sequence[float]]
+        self,
+        target_ids: Sequence[int],
+        sentence: str,
+        attention: Sequence[Sequence[float]],
+        pair: LanguagePair,
     ) -> str:
         """Text of a sequence in which the source token that it attended to most stands for an
         unknown token. Special tokens are never copied.
 
         attention: (target ids, source tokens).
         """
-        tokens, special = self._tokenizer.source_tokens(sentence)
+        tokens, special = self._source_tokens(sentence, pair)
         copied = [index for index, flag in enumerate(special) if not flag]
         copies = [tokens[max(copied, key=row.__getitem__)] for row in attention]
         return self._tokenizer.decode_copying(target_ids, copies)
+
+    def _source_tokens(self, sentence: str, pair: LanguagePair) -> tuple[list[str], list[bool]]:
+        """Tokens, and which of them are special."""
+        frame = self._framing.of(pair)
+        before, after = (
+            [self._tokenizer.source_token(number) for number in ids]
+            for ids in (frame.before, frame.after)
+        )
+        tokens, special = self._tokenizer.source_tokens(sentence)
+        framed = [True] * len(before), special, [True] * len(after)
+        return [*before, *tokens, *after], [flag for flags in framed for flag in flags]
 
     def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of each sequence."""
         return self._tokenizer.decode(target_ids)
 
-    def _encoded(self, segment: Segment) -> tuple[Segment, tuple[int, ...]]:
-        ids = self._ids_if_short(segment.text) if segment.translatable else None
+    def _encoded(self, segment: Segment, frame: Frame) -> tuple[Segment, tuple[int, ...]]:
+        ids = self._ids_if_short(segment.text, frame) if segment.translatable else None
         # Without ids also: text that the model has no token for, and a single character of more
         # tokens than the model can take.
         return Segment(segment.text, translatable=bool(ids)), ids or ()
 
-    def _is_short(self, text: str) -> bool:
-        return self._ids_if_short(text) is not None
+    def _is_short(self, text: str, frame: Frame) -> bool:
+        return self._ids_if_short(text, frame) is not None
 
-    def _ids_if_short(self, text: str) -> tuple[int, ...] | None:
+    def _ids_if_short(self, text: str, frame: Frame) -> tuple[int, ...] | None:
         """The ids, unless the model can't take so many."""
         if len(text) > self._max_source_tokens * MOST_CHARACTERS_PER_TOKEN:
             return None
         (ids,) = self._tokenizer.encode([text])
+        ids = (*frame.before, *ids, *frame.after)
         return ids if len(ids) <= self._max_source_tokens else None

@@ -68,6 +68,14 @@ class Tokenizer:
         """Tokens as the target's vocabulary spells them."""
         return [self._target.token_of(number) for number in ids]
 
+    def encode_prompt(self, text: str) -> tuple[int, ...]:
+        """Source ids of a text, without special tokens."""
+        return self._source.encode(text, special_tokens=False)
+
+    def source_token(self, number: int) -> str:
+        """The token of a source id, as the source's vocabulary spells it."""
+        return self._source.token_of(number)
+
     def source_tokens(self, text: str) -> tuple[list[str], list[bool]]:
         """Tokens of a text, unknown ones as the text spells them, and which ones are special."""
         return self._source.tokens(text)
@@ -102,10 +110,11 @@ class TokenizerFile:
         self.unknown: int | None = self._unknown(content["model"])
 
     def _unknown(self, model: dict[str, Any]) -> int | None:
-        if (token := model.get("unk_token")) is not None:
-            number: int | None = self._tokenizer.token_to_id(token)
-            return number
-        return model.get("unk_id")
+        """The id of what is no token; byte-level vocabularies need none."""
+        if model.get("unk_id") is not None:
+            return int(model["unk_id"])
+        token = model.get("unk_token")
+        return None if token is None else self._tokenizer.token_to_id(token)
 
     def encode(self, text: str, *, special_tokens: bool = True) -> tuple[int, ...]:
         """Ids of text, special tokens added. Without these, LEFT_OUT stays, as the unknown id."""

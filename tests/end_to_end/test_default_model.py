@@ -15,6 +15,7 @@ from service.app import open_model_directory
 from service.decoding.search import decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
+from service.package.manifest import LanguagePair
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.settings import CacheSettings, ModelSettings, Settings
 from tests.conftest import DEFAULT_MODEL, golden, load
@@ -56,7 +57,8 @@ def test_its_files_are_those_of_its_manifest() -> None:
 
 def test_its_source_ids_are_those_of_sentencepiece() -> None:
     with open_model_directory(Settings(model=ModelSettings(directory=DEFAULT_MODEL))) as model:
-        found = [model.text.encode(sentence)[0][1] for sentence in GOLDEN["sentences"]]
+        pair = LanguagePair(source="fr", target="en")
+        found = [model.text.encode(sentence, pair)[0][1] for sentence in GOLDEN["sentences"]]
     assert found == SOURCES
 
 

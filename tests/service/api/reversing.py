@@ -96,7 +96,7 @@ class Words:
             if part
         ]
 
-    def encode(self, sentence: str) -> list[tuple[Segment, tuple[int, ...]]]:
+    def encode(self, sentence: str, pair: LanguagePair) -> list[tuple[Segment, tuple[int, ...]]]:
         """Pieces of LONGEST words; the space between two of them is kept."""
         words = sentence.split(" ")
         pieces: list[tuple[Segment, tuple[int, ...]]] = []
@@ -112,7 +112,11 @@ class Words:
         """Words joined by spaces."""
         return [" ".join(self._words[number] for number in ids) for ids in target_ids]
 
-    def encode_whole(self, sentence: str) -> tuple[int, ...] | None:
+    def start(self, pair: LanguagePair) -> tuple[int, ...]:
+        """Nothing."""
+        return ()
+
+    def encode_whole(self, sentence: str, pair: LanguagePair) -> tuple[int, ...] | None:
         """Ids of at most LONGEST words."""
         ids = tuple(self._id(word) for word in sentence.split(" "))
         return ids if len(ids) <= LONGEST else None
@@ -133,12 +137,16 @@ class Words:
         """Words; the end is </s>."""
         return ["</s>" if number == END else self._words[number] for number in target_ids]
 
-    def source_tokens(self, sentence: str) -> list[str]:
+    def source_tokens(self, sentence: str, pair: LanguagePair) -> list[str]:
         """Words."""
         return sentence.split(" ")
 
     def decode_copying(
-        self, target_ids: Sequence[int], sentence: str, attention: Sequence[Sequence[float]]
+        self,
+        target_ids: Sequence[int],
+        sentence: str,
+        attention: Sequence[Sequence[float]],
+        pair: LanguagePair,
     ) -> str:
         """The words that were attended to most."""
         words = sentence.split(" ")

@@ -55,8 +55,26 @@ def test_a_manifest_that_is_no_manifest_is_refused(copy: Path, text: str) -> Non
 
 
 def test_every_fault_of_a_manifest_is_listed(copy: Path) -> None:
-    change_manifest(copy, pairs=[], colour="blue")
-    with pytest.raises(InvalidPackage, match=r"pairs: .*; colour: "):
+    change_manifest(copy, pairs=[{}], colour="blue")
+    with pytest.raises(InvalidPackage, match=r"pairs\.0\.source: .*; colour: "):
+        ModelDirectory.open(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"pairs": []}, "there must be pairs, or sources and targets"),
+        ({"pairs": [], "sources": ["fr"]}, "there must be pairs, or sources and targets"),
+        ({"conditioning": {"start": ["target"]}}, "languages has no token for en"),
+        ({"conditioning": {"before": ["source", "target"]}}, "languages has no token for fr"),
+        ({"conditioning": {"after": ["middle"]}}, "conditioning.after.0"),
+    ],
+)
+def test_a_manifest_must_say_what_is_translated(
+    copy: Path, changes: dict[str, Any], fault: str
+) -> None:
+    change_manifest(copy, **changes)
+    with pytest.raises(InvalidPackage, match=fault):
         ModelDirectory.open(copy)
 
 

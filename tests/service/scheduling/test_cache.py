@@ -219,6 +219,7 @@ def test_no_option_makes_the_search_random() -> None:
         "suppress_sequences",
         "disable_unk",
         "end_token",
+        "start",
         "target_prefix",
         "prefix_bias_beta",
         "return_alternatives",

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from service.errors import UnsupportedLanguage
-from service.package.manifest import LanguagePair
+from service.package.manifest import Language, LanguagePair
+from service.text.language_codes import codes_of
 from service.text.language_names import ENGLISH_NAMES
 from service.text.languages import Languages, canonical, name
 
@@ -76,6 +77,75 @@ def test_other_pairs_are_refused_in_libretranslate_s_words(
         languages("fr:en").resolve(source, target)
 
     assert str(error.value) == message
+
+
+MANY = {
+    "en": Language(name="eng_Latn", token=5),
+    "fr": Language(name="fra_Latn", token=6),
+    "zh": Language(name="zho_Hans", token=7),
+    "zh-Hant": Language(name="zho_Hant", token=8),
+    "nb": Language(name="nob_Latn", token=9),
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("fra_Latn", "fr"),
+        ("FRA_latn", "fr"),
+        ("fra", "fr"),
+        ("fr-CA", "fr"),
+        ("zho_Hant", "zh-Hant"),
+        ("zt", "zh-Hant"),
+        ("zh", "zh"),
+        ("no", "nb"),
+    ],
+)
+def test_the_model_s_own_names_are_understood(asked: str, code: str) -> None:
+    served = Languages((), MANY, MANY, MANY)
+
+    assert served.resolve("en", asked) == LanguagePair(source="en", target=code)
+
+
+def test_every_source_is_translated_into_every_target() -> None:
+    served = Languages([LanguagePair(source="de", target="fr")], ["en", "zh"], ["fr", "en"], MANY)
+
+    assert {one["code"]: one["targets"] for one in served.listing()} == {
+        "de": ["de", "fr"],
+        "en": ["en", "fr"],
+        "fr": ["fr"],
+        "zh": ["en", "fr", "zh"],
+    }
+    with pytest.raises(UnsupportedLanguage, match="zho_Hant is not supported"):
+        served.resolve("en", "zho_Hant")
+
+
+def test_a_pair_of_one_language_is_translated_if_the_model_says_so() -> None:
+    same = LanguagePair(source="en", target="en")
+
+    assert languages("fr:en").leaves_alone(same)
+    assert Languages((), ["en"], ["en"]).leaves_alone(same)
+    assert not languages("en:en").leaves_alone(same)
+
+
+def test_codes_for_a_model_s_own() -> None:
+    own = ["fra_Latn", "zho_Hans", "zho_Hant", "arb_Arab", "ace_Arab", "ace_Latn", "zsm_Latn"]
+
+    assert codes_of(own) == {
+        "fr": "fra_Latn",
+        "zh": "zho_Hans",
+        "zh-Hant": "zho_Hant",
+        "ar": "arb_Arab",
+        "ace-Arab": "ace_Arab",
+        "ace": "ace_Latn",
+        "ms": "zsm_Latn",
+    }
+    assert codes_of(["fr_XX", "pt_BR", "__ceb__", "ns"]) == {
+        "fr": "fr_XX",
+        "pt": "pt_BR",
+        "ceb": "__ceb__",
+        "nso": "ns",
+    }
 
 
 @pytest.mark.parametrize("code", ["fr", "en"])

@@ -1,0 +1,1 @@
+"""What readers of Hugging Face checkpoints have in common."""
