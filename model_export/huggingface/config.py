@@ -10,6 +10,13 @@ from typing import Any, TypeVar
 from model_export.errors import UnsupportedCheckpoint
 
 CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
+SPECIAL_TOKENS = (
+    "decoder_start_token_id",
+    "eos_token_id",
+    "forced_bos_token_id",
+    "pad_token_id",
+)
 
 T = TypeVar("T")
 
@@ -47,9 +54,20 @@ class Config:
         self.problems: list[str] = []
 
     @classmethod
-    def read(cls, path: Path) -> Config:
-        """Raises UnsupportedCheckpoint: the file holds no JSON object."""
-        return cls(read_json(path), path.name)
+    def read(cls, directory: Path) -> Config:
+        """config.json, with the special tokens that newer checkpoints have in
+        generation_config.json.
+
+        Raises:
+            UnsupportedCheckpoint: one of them holds no JSON object.
+        """
+        content = read_json(directory / CONFIG)
+        if (directory / GENERATION_CONFIG).is_file():
+            generation = read_json(directory / GENERATION_CONFIG)
+            for name in SPECIAL_TOKENS:
+                if content.get(name) is None and generation.get(name) is not None:
+                    content[name] = generation[name]
+        return cls(content)
 
     def get(self, name: str) -> Any:
         """Whatever the field holds, None where it is not there."""

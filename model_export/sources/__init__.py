@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import Protocol
 
 from model_export.errors import UnsupportedCheckpoint
-from model_export.sources import huggingface_marian, keras, pytorch_tutorial
+from model_export.sources import (
+    huggingface_bart,
+    huggingface_m2m100,
+    huggingface_marian,
+    huggingface_mbart,
+    huggingface_nllb,
+    huggingface_pegasus,
+    huggingface_t5,
+    keras,
+    pytorch_tutorial,
+)
 from model_export.spec import Checkpoint
 from model_export.vocabulary_files import TextOptions
 from service.package.manifest import LanguagePair
@@ -36,7 +46,15 @@ class SourceWithoutText(Protocol):
         """Read it; raises UnsupportedCheckpoint with every reason."""
 
 
-SOURCES: tuple[Source, ...] = (huggingface_marian,)
+SOURCES: tuple[Source, ...] = (
+    huggingface_marian,
+    huggingface_m2m100,
+    huggingface_nllb,
+    huggingface_mbart,
+    huggingface_bart,
+    huggingface_pegasus,
+    huggingface_t5,
+)
 SOURCES_WITHOUT_TEXT: tuple[SourceWithoutText, ...] = (keras, pytorch_tutorial)
 
 

@@ -85,10 +85,10 @@ def test_special_tokens_may_have_any_name(spm: Path) -> None:
 
 
 def test_every_problem_is_listed(tmp_path: Path) -> None:
-    bpe = train(tmp_path / "source.spm", model_type="bpe", remove_extra_whitespaces=False)
+    words = train(tmp_path / "source.spm", model_type="char", remove_extra_whitespaces=False)
 
-    assert problems(bpe, {"a": 0, "b": 0, "</s>": -1}) == [
-        "source.spm is not a unigram model, which is not supported",
+    assert problems(words, {"a": 0, "b": 0, "</s>": -1}) == [
+        "source.spm is no unigram or BPE model, which is not supported",
         "source.spm keeps repeated spaces, which is not supported",
         "the vocabulary has no <unk>",
         "the vocabulary has no <pad>",
