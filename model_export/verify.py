@@ -26,9 +26,9 @@ from service.settings import RuntimeSettings
 SENTENCES = 8
 LONGEST = 20
 """Tokens of a probe sentence, and steps of its translation."""
-LARGE, FEW, SHORT = 200_000_000, 2, 6
-"""Networks of so many weights get so many sentences, which are so short: the reference keeps no
-cache, and it reads every weight from the checkpoint at every step."""
+FEWER = ((200_000_000, 2, 6), (20_000_000, 4, 10))
+"""Networks of more weights get so many sentences, which are so short: the reference keeps no cache,
+and reads every weight at every step."""
 LIKELY = 16
 """Log-probabilities are compared for this many of the reference's best continuations."""
 
@@ -54,8 +54,10 @@ class Probe:
 def probes(checkpoint: Checkpoint, done: Callable[[], None] = lambda: None) -> list[Probe]:
     """Make the probe sentences, the same every time; done() is called after each."""
     random = np.random.default_rng(0)
-    large = parameters(checkpoint.network) > LARGE
-    sentences, longest = (FEW, SHORT) if large else (SENTENCES, LONGEST)
+    size = parameters(checkpoint.network)
+    sentences, longest = next(
+        ((few, short) for least, few, short in FEWER if size > least), (SENTENCES, LONGEST)
+    )
     made = []
     for _ in range(sentences):
         made.append(_probe(checkpoint, _random_source(checkpoint, random, longest), longest))

@@ -73,12 +73,14 @@ def sentencepiece_tokenizer(
     *,
     end: str = "</s>",
     unknown: str = "<unk>",
+    size: int = 0,
 ) -> Tokenizer:
     """One side's tokenizer: it encodes with the pieces of spm and decodes every id.
 
     spm: a SentencePiece model, unigram or BPE.
     vocabulary: piece → id of the model; may hold pieces of the other side too.
     special: other tokens that text never matches and that are left out of decoded text.
+    size: how many ids the model has, where that is more than the vocabulary's.
 
     encode() appends the end token and finds no special token in text; decode() skips the special
     tokens. Without the other language's file both roles work: source and target may share a file
@@ -94,7 +96,7 @@ def sentencepiece_tokenizer(
     problems += _vocabulary_problems(vocabulary, special)
     if problems:
         raise UnsupportedCheckpoint(problems)
-    pieces = _numbered_pieces(model, vocabulary, special)
+    pieces = _numbered_pieces(model, vocabulary, special, size)
     if model.trainer_spec.model_type == model.trainer_spec.BPE:
         tokenizer = Tokenizer(_bpe(pieces, vocabulary[unknown]))
         in_text = (piece for piece, _ in pieces if _NEVER_IN_TEXT not in piece)
@@ -165,14 +167,15 @@ def _vocabulary_problems(vocabulary: Mapping[str, int], special: Iterable[str]) 
 
 
 def _numbered_pieces(
-    model: Any, vocabulary: Mapping[str, int], special: Iterable[str]
+    model: Any, vocabulary: Mapping[str, int], special: Iterable[str], size: int
 ) -> list[tuple[str, float]]:
     """(piece, score) in the order of the model's ids, then what the model lacks."""
     scores = {p.piece: p.score for p in model.pieces if p.type == _NORMAL}
     for token in special:
         scores.pop(token, None)
+    count = max(size, max(vocabulary.values()) + 1)
     # Two spaces: no piece of the vocabulary gets such a name.
-    pieces = [(2 * _NEVER_IN_TEXT + str(i), 0.0) for i in range(max(vocabulary.values()) + 1)]
+    pieces = [(2 * _NEVER_IN_TEXT + str(i), 0.0) for i in range(count)]
     for piece, number in vocabulary.items():
         matches = piece in scores
         pieces[number] = (piece, scores[piece]) if matches else (_NEVER_IN_TEXT + piece, 0.0)

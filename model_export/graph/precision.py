@@ -330,6 +330,10 @@ def quantize(matrix: Array, axis: int) -> tuple[npt.NDArray[np.int8], Array]:
 
     Returns the integers and the scales (axis kept with length 1): matrix ≈ integers * scales.
     """
+    if matrix.flags.f_contiguous and not matrix.flags.c_contiguous:
+        # Tables that are used transposed: the same numbers, in the order in which they are stored.
+        integers, scale = quantize(matrix.T, 1 - axis)
+        return integers.T, scale.T
     radius = np.maximum(matrix.max(axis=axis, keepdims=True), -matrix.min(axis=axis, keepdims=True))
     scale = np.where(radius > 0, radius / LEVELS, 1).astype(np.float32)
     integers = np.empty(matrix.shape, np.int8)

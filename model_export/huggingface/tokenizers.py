@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from model_export.errors import UnsupportedCheckpoint
 from model_export.huggingface.config import read_json
 from model_export.vocabulary import pieces_of
+from service.text.tokenizer import ORPHANS_FOLLOW
 
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -90,12 +92,12 @@ def problems(tokenizer: Tokenizer, vocabulary: int, tokens: Mapping[str, int]) -
     vocabulary: how many tokens the model has; tokens: names of tokens and the ids in config.json.
     """
     numbers = tokenizer.get_vocab(with_added_tokens=True)
-    # What follows it has no ids in the model.
-    beyond = [name for name, number in numbers.items() if number >= vocabulary]
+    last = numbers.get(ORPHANS_FOLLOW, math.inf)  # what follows has no ids in the model
+    beyond = [name for name, number in numbers.items() if vocabulary <= number < last]
     found = []
-    if beyond and not any(name.startswith(" pieces without") for name in numbers):
+    if beyond:
         found.append(
-            f"The tokenizer has {max(numbers.values()) + 1} tokens, {min(beyond)!r} among them; "
+            f"The tokenizer has tokens from {vocabulary} on, such as {min(beyond)!r}; "
             f"config.json says vocab_size {vocabulary}."
         )
     for name, number in tokens.items():

@@ -48,7 +48,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
     languages = {code: len(vocabulary) + place for place, code in enumerate(codes)}
     special = {f"__{code}__": number for code, number in languages.items()}
     tokenizer = sentencepiece_tokenizer(
-        path / PIECES, vocabulary | special, ("<s>", "<pad>", *special)
+        path / PIECES, vocabulary | special, ("<s>", "<pad>", *special), size=shape.vocabulary
     )
     tokens = Tokens(
         start=config.token("decoder_start_token_id", shape.vocabulary),

@@ -16,7 +16,7 @@ from model_export.huggingface.config import Config, model_type, require_files
 from model_export.huggingface.languages import Spoken
 from model_export.huggingface.layers import BartLike, BartLikeWeights, sinusoidal_positions
 from model_export.huggingface.reading import Parts, assemble
-from model_export.spec import Checkpoint, Transformer
+from model_export.spec import Array, Checkpoint, Transformer
 from model_export.tensors import Tensors
 from model_export.vocabulary import pieces_of, sentencepiece_tokenizer
 from service.package.manifest import Conditioning, LanguagePair, Tokens
@@ -25,8 +25,6 @@ KIND = "huggingface-pegasus"
 PIECES = "spiece.model"
 OFFSET = 103
 """Tokens of the pre-training tasks between the end token and SentencePiece's <unk>."""
-IGNORED_TENSORS = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
-"""Position tables that config.json determines."""
 
 
 def recognises(path: Path) -> bool:
@@ -69,7 +67,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         files=("config.json", file),
         problems=[] if pairs else ["Pegasus models do not name languages; give --pair en-en."],
     )
-    return assemble(path, parts, lambda tensors: _network(shape, tensors), IGNORED_TENSORS)
+    return assemble(path, parts, lambda tensors: _network(shape, tensors))
 
 
 def _tokenizer(path: Path) -> tuple[Tokenizer, str]:
@@ -85,7 +83,15 @@ def _tokenizer(path: Path) -> tuple[Tokenizer, str]:
 
 
 def _network(shape: BartLike, tensors: Tensors) -> Transformer:
-    table = sinusoidal_positions(shape.longest, shape.width)
+    encoder, decoder = (_positions(shape, tensors, side) for side in ("encoder", "decoder"))
     return BartLikeWeights(shape, tensors).network(
-        (table, table), norm_first=True, embedding_norm=False, final_norm=True, logits_bias=True
+        (encoder, decoder), norm_first=True, embedding_norm=False, final_norm=True, logits_bias=True
     )
+
+
+def _positions(shape: BartLike, tensors: Tensors, side: str) -> Array:
+    """Most checkpoints hold the table that config.json determines."""
+    name = f"model.{side}.embed_positions.weight"
+    if name in tensors:
+        return tensors.take(name, (shape.longest, shape.width))
+    return sinusoidal_positions(shape.longest, shape.width)
