@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_export.sources.huggingface_marian import sinusoidal_positions
+from model_export.huggingface.layers import sinusoidal_positions
 from model_export.spec import (
     Array,
     Attention,

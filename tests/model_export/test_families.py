@@ -108,7 +108,8 @@ def test_source_ids_are_those_of_transformers(family: Family) -> None:
 def _lines() -> list[str]:
     texts = ((DATA / "text" / f"tatoeba.{side}").read_text("utf-8") for side in ("fr", "en"))
     lines = [line for text in texts for line in text.splitlines()[:60]]
-    return lines + json.loads((DATA / "families-lines.json").read_text(encoding="utf-8"))
+    others: list[str] = json.loads((DATA / "families-lines.json").read_text(encoding="utf-8"))
+    return lines + others
 
 
 def test_every_pair_has_its_source_ids(family: Family) -> None:

@@ -176,7 +176,7 @@ def shard(source: Path, files: int) -> None:
     """Spread the weights over files, as large checkpoints are."""
     tensors = load_file(source / "model.safetensors")
     (source / "model.safetensors").unlink()
-    index = {}
+    index: dict[str, str] = {}
     for number in range(files):
         name = f"model-{number + 1:05}-of-{files:05}.safetensors"
         some = {key: tensors[key] for key in sorted(tensors)[number::files]}

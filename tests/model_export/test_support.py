@@ -1,0 +1,77 @@
+"""The README's table of what the families have in them, made from what is read of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from model_export import sources
+from model_export.spec import Checkpoint, RMSNorm
+from service.package.manifest import LanguagePair
+from tests.conftest import DATA, TINY_MARIAN
+
+README = Path(__file__).parents[2] / "README.md"
+CHECKPOINTS = {
+    "Marian": TINY_MARIAN,
+    "M2M-100": DATA / "families" / "m2m100",
+    "NLLB": DATA / "families" / "nllb",
+    "mBART": DATA / "families" / "mbart",
+    "mBART-50": DATA / "families" / "mbart50",
+    "BART": DATA / "families" / "bart",
+    "Pegasus": DATA / "families" / "pegasus",
+    "T5": DATA / "families" / "t5",
+    "FLAN-T5, T5 1.1": DATA / "families" / "flan-t5",
+    "mT5": DATA / "families" / "mt5",
+    "MADLAD-400": DATA / "families" / "madlad",
+}
+HEADER = (
+    "| | norms | positions | feed-forward | own output matrix | the source is given | "
+    "the translation begins with |\n|---|---|---|---|---|---|---|\n"
+)
+
+
+def row(name: str, checkpoint: Checkpoint) -> str:
+    network, asked = checkpoint.network, checkpoint.conditioning
+    first = network.encoder[0]
+    kind = "RMS" if isinstance(first.attention_norm, RMSNorm) else "layer"
+    norms = f"{kind}, {'before each part' if network.norm_first else 'behind each sum'}"
+    if network.source_embedding.norm is not None:
+        norms += ", behind the embeddings"
+    positions = "a table" if network.encoder_positions is None else "distances, 512 tokens"
+    gate = ", gated" if first.feed_forward.gate is not None else ""
+    size = network.projection.bias.size
+    own = not np.array_equal(network.projection.weight.T, network.target_embedding.table[:size])
+    given = [f"`{asked.prompt}`"] if asked.prompt else []
+    given += [f"token of the {place}" for place in asked.before if isinstance(place, str)]
+    given += [f"token of the {place}, behind it" for place in asked.after]
+    start = [
+        f"token of the {place}" if isinstance(place, str) else "`forced_bos_token_id`"
+        for place in asked.start
+    ]
+    columns = (
+        name,
+        norms,
+        positions,
+        first.feed_forward.activation + gate,
+        "yes" if own else "",
+        ", ".join(given),
+        ", ".join(start),
+    )
+    return f"| {' | '.join(columns)} |\n"
+
+
+def test_the_readme_says_what_the_families_have() -> None:
+    table = HEADER
+    for name, path in CHECKPOINTS.items():
+        pairs = (LanguagePair(source="fr", target="en"),) if name in NEED_PAIRS else ()
+        table += row(name, sources.load(path, pairs))
+    assert table in README.read_text(encoding="utf-8"), table
+
+
+NEED_PAIRS = ("mBART", "BART", "Pegasus", "mT5")
+
+
+def test_the_readme_names_every_kind_with_its_command() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert [source.KIND for source in sources.SOURCES if f"`{source.KIND}`" not in text] == []
