@@ -290,16 +290,12 @@ class CalibratedInt8(RowScaledInt8):
 
 
 def normalize(graph: GraphBuilder, x: str, norm: Norm, constant: Callable[[Array], str]) -> str:
-    """norm(x), with constants that this function makes.
-
-    ONNX has RMSNormalization from operator set 23 on only; ONNX Runtime has had it for long under
-    the name SimplifiedLayerNormalization.
-    """
+    """norm(x), with constants that this function makes."""
     scale = constant(norm.scale)
     attributes: dict[str, Any] = {"axis": -1, "epsilon": norm.epsilon}
     if isinstance(norm, LayerNorm):
         return graph.op("LayerNormalization", x, scale, constant(norm.bias), **attributes)
-    return graph.op("SimplifiedLayerNormalization", x, scale, **attributes)
+    return graph.op("RMSNormalization", x, scale, **attributes)
 
 
 def multiply_integers(
