@@ -24,6 +24,7 @@ from model_export.huggingface.t5 import IGNORED_TENSORS, T5Shape, T5Weights
 from model_export.spec import Checkpoint
 from model_export.vocabulary import pieces_of, sentencepiece_tokenizer
 from service.package.manifest import Conditioning, LanguagePair, Tokens
+from service.text.languages import name
 
 KIND = "huggingface-t5"
 MODEL_TYPES = ("t5", "mt5")
@@ -71,7 +72,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         spoken=spoken(targets, pairs) if targets else Spoken(pairs or tuple(tasks), (), (), {}),
         conditioning=_conditioning(tokenizer, targets, tasks),
         files=("config.json", file),
-        problems=[]
+        problems=_problems(tasks)
         if targets or tasks or pairs
         else ["config.json names no translation among its tasks; give --pair en-de."],
     )
@@ -114,11 +115,21 @@ def _tasks(config: Config) -> dict[LanguagePair, str]:
     """Prompts of the translations that config.json names."""
     tasks = config.get("task_specific_params")
     found = {}
-    for name, task in tasks.items() if isinstance(tasks, dict) else ():
-        if (match := TASK.fullmatch(name)) and isinstance(task, dict):
+    for title, task in tasks.items() if isinstance(tasks, dict) else ():
+        if (match := TASK.fullmatch(title)) and isinstance(task, dict):
             pair = LanguagePair(source=match[1], target=match[2])
             found[pair] = str(task.get("prefix", ""))
     return found
+
+
+def _problems(tasks: Mapping[LanguagePair, str]) -> list[str]:
+    """Prompts that are not what all others are made from."""
+    return [
+        f"config.json: translation_{pair.source}_to_{pair.target} has the prompt {prompt!r}; "
+        f"supported: {PROMPT!r}."
+        for pair, prompt in tasks.items()
+        if prompt != PROMPT.format(source=name(pair.source), target=name(pair.target))
+    ]
 
 
 def _conditioning(

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from model_export import package, pipeline, sources
 from model_export.errors import UnsupportedCheckpoint
 from model_export.sources import SOURCES
+from model_export.spec import Transformer
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair
 from tests.conftest import DATA, load
@@ -44,6 +45,12 @@ def problems(source: Path, pairs: tuple[LanguagePair, ...] = ()) -> list[str]:
         pipeline.convert(source, destination, options, lambda stage: None)
     assert list(destination.parent.iterdir()) == []
     return caught.value.problems
+
+
+def network_of(source: Path) -> Transformer:
+    network = sources.load(source).network
+    assert isinstance(network, Transformer)
+    return network
 
 
 def change(file: Path, **changes: Any) -> None:
@@ -120,6 +127,14 @@ def test_languages_that_nobody_names_are_asked_for(name: str, hint: str) -> None
         sources.load(DATA / "families" / name)
 
 
+def test_a_prompt_of_another_form(copy: Callable[[str], Path]) -> None:
+    source = copy("t5")
+    task = {"translation_en_to_fr": {"prefix": "en2fr: "}}
+    change(source / "config.json", task_specific_params=task)
+    (found,) = problems(source)
+    assert found.startswith("config.json: translation_en_to_fr has the prompt 'en2fr: '; supported")
+
+
 def test_a_language_that_the_model_lacks() -> None:
     with pytest.raises(UnsupportedCheckpoint, match="--pair en-tlh: tlh is not supported"):
         sources.load(DATA / "families" / "m2m100", (LanguagePair(source="en", target="tlh"),))
@@ -188,11 +203,11 @@ def shard(source: Path, files: int) -> None:
 
 def test_shards_are_one_checkpoint(copy: Callable[[str], Path]) -> None:
     source = copy("nllb")
-    whole = sources.load(source).network
+    whole = network_of(source)
     shard(source, 3)
     checkpoint = sources.load(source)
     np.testing.assert_array_equal(
-        checkpoint.network.source_embedding.table, whole.source_embedding.table
+        network_of(source).source_embedding.table, whole.source_embedding.table
     )
     assert len(checkpoint.files) == 6
 
@@ -242,19 +257,19 @@ def test_a_pytorch_file_is_read_by_torch(copy: Callable[[str], Path]) -> None:
     import torch
 
     source = copy("nllb")
-    whole = sources.load(source).network
+    whole = network_of(source)
     tensors = load_file(source / "model.safetensors")
     (source / "model.safetensors").unlink()
     content = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
     torch.save(content, source / "pytorch_model.bin")
-    found = sources.load(source).network
+    found = network_of(source)
     np.testing.assert_array_equal(found.projection.weight, whole.projection.weight)
 
 
 def test_bfloat16_weights_are_taken(copy: Callable[[str], Path]) -> None:
     """The upper halves of float32 numbers."""
     source = copy("nllb")
-    whole = sources.load(source).network.source_embedding.table.copy()  # the file is overwritten
+    whole = network_of(source).source_embedding.table.copy()  # the file is overwritten
     file = source / "model.safetensors"
     content = file.read_bytes()
     length = 8 + int.from_bytes(content[:8], "little")
@@ -269,7 +284,7 @@ def test_bfloat16_weights_are_taken(copy: Callable[[str], Path]) -> None:
     text += b" " * (-len(text) % 8)
     halves = np.frombuffer(content[length:], "<u2")[1::2].tobytes()
     file.write_bytes(struct.pack("<Q", len(text)) + text + halves)
-    found = sources.load(source).network
+    found = network_of(source)
     np.testing.assert_allclose(found.source_embedding.table, whole, rtol=2**-7)
 
 

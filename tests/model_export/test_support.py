@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from model_export import sources
-from model_export.spec import Checkpoint, RMSNorm
+from model_export.spec import Checkpoint, RMSNorm, Transformer
 from service.package.manifest import LanguagePair
 from tests.conftest import DATA, TINY_MARIAN
 
@@ -33,6 +33,7 @@ HEADER = (
 
 def row(name: str, checkpoint: Checkpoint) -> str:
     network, asked = checkpoint.network, checkpoint.conditioning
+    assert isinstance(network, Transformer)
     first = network.encoder[0]
     kind = "RMS" if isinstance(first.attention_norm, RMSNorm) else "layer"
     norms = f"{kind}, {'before each part' if network.norm_first else 'behind each sum'}"
