@@ -11,6 +11,7 @@ import onnxruntime
 
 from service.decoding.model import Candidates, ExtraResults, Ids, StepInput
 from service.runtime.extras import EXTRA_OUTPUTS, inputs_of, results_of
+from service.runtime.grouping import of_like_length
 from service.runtime.seats import SEATS, Tensors
 from service.runtime.session import TYPES, Array, Binding, Graph
 from service.runtime.slots import Layout, Slots
@@ -77,17 +78,20 @@ class OnnxDecoding:
 
         At the next step their rows come behind those of the last one, a row each, in this order.
         """
-        encoded = self._encode(source_ids)
+        groups = self._groups(source_ids)
+        encoded = [self._encode([source_ids[index] for index in group]) for group in groups]
         numbers = [number for _, number in zip(source_ids, self._numbers, strict=False)]
         self._lengths |= {n: len(ids) for n, ids in zip(numbers, source_ids, strict=True)}
-        seats = self._take_seats(numbers)
-        for name in names(encoded, "memory."):
-            self._tensors.write(name, seats, encoded[name])
+        seats = np.array(self._take_seats(numbers))
+        for group, outputs in zip(groups, encoded, strict=True):
+            for name in names(outputs, "memory."):
+                self._tensors.write(name, seats[group].tolist(), outputs[name])
         self._bind()
         if self._slots is not None:
             self._slots.join(len(numbers))
         for name in self._states:
-            self._state[name] = self._joined(name, encoded[name])
+            rows = np.concatenate([outputs[name] for outputs in encoded])
+            self._state[name] = self._joined(name, rows[np.argsort(np.concatenate(groups))])
         return numbers
 
     def leave(self, sentences: Iterable[int]) -> None:
@@ -116,6 +120,12 @@ class OnnxDecoding:
             ids=found["ids"].copy(),
             extras=self._take_extras(step),
         )
+
+    def _groups(self, source_ids: list[tuple[int, ...]]) -> list[Ids]:
+        """Which of the sentences to encode together. A GPU pays for runs, not for padding."""
+        if self._decoder.device != "cpu":
+            return [np.arange(len(source_ids))]
+        return of_like_length(np.array([len(ids) for ids in source_ids]))
 
     def _lay_out(self, sentences: Ids) -> Layout:
         """Say where the rows are, unless they are where they were."""
