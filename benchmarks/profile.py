@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,17 +99,18 @@ def _measure(
             directory, variant, RuntimeSettings(threads=arguments.threads, replicas=1)
         )
     options = DecodingOptions(
-        beam_size=arguments.beam_size,
-        min_decoding_length=arguments.target_tokens,
-        max_decoding_length=arguments.target_tokens,
+        beam_size=arguments.beam_size, max_decoding_length=arguments.target_tokens
     )
+    # Nothing ends before that: the start token is never generated. A least length would do it too,
+    # but takes the path of sentences with options.
+    target = replace(model.target, end=model.target.start)
     batch = _sources(rows // arguments.beam_size, arguments.source_tokens, model.target.vocabulary)
     for _ in range(2):  # warm-up
-        decode(model, batch, [options] * len(batch), model.target)
+        decode(model, batch, [options] * len(batch), target)
     warm_up = {session.name: (session.usage.runs, session.usage.seconds) for session in sessions}
     started = time.perf_counter()
     while (seconds := time.perf_counter() - started) < arguments.seconds:
-        decode(model, batch, [options] * len(batch), model.target)
+        decode(model, batch, [options] * len(batch), target)
     for session in sessions:
         runs, used = warm_up[session.name]
         session.usage.runs -= runs
