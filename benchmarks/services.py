@@ -32,13 +32,18 @@ class Service:
 
     @property
     def resident_megabytes(self) -> float:
-        """Resident memory of its processes, in 10^6 bytes. What they share counts in each."""
-        kilobytes = 0
+        """Resident memory of all its processes, in 10^6 bytes. What they share counts in each."""
+        return sum(self.resident_by_process)
+
+    @property
+    def resident_by_process(self) -> list[float]:
+        """The same of each: of the one that answers HTTP, and of the engine's if it has one."""
+        found = []
         for process in self._processes():
             status = (process / "status").read_text(encoding="ascii")
             (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
-            kilobytes += int(line.split()[1])
-        return kilobytes * 1024 / 1e6
+            found.append(int(line.split()[1]) * 1024 / 1e6)
+        return found
 
     @property
     def processor_seconds(self) -> float:

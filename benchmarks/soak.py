@@ -29,6 +29,7 @@ from benchmarks.soak_requests import OK, Request
 WAITING = "seq2seq_waiting"
 """What the gauges are called that must be 0 when nothing is there."""
 IDLE_SECONDS = 30
+PROCESSES = ("together", "HTTP", "engine")
 SHOWN = 20
 """Faults that are printed."""
 
@@ -71,8 +72,10 @@ class Soak:
     outcomes: collections.Counter[tuple[str, str]] = field(default_factory=collections.Counter)
     """(kind of request, status, or how it ended otherwise) → how many."""
     faults: list[str] = field(default_factory=list)
-    memory: list[tuple[float, float]] = field(default_factory=list)
-    """(minutes, MB)"""
+    memory: dict[str, list[tuple[float, float]]] = field(
+        default_factory=lambda: collections.defaultdict(list)
+    )
+    """Process → (minutes, MB)"""
     translations: dict[str, bytes] = field(default_factory=dict)
     active: int = 1
     """Clients that send requests now."""
@@ -94,7 +97,9 @@ class Soak:
             if now >= change:
                 self.active = random.randint(0, self.arguments.clients)
                 change = now + random.uniform(3, 15)
-            self.memory.append(((now - begin) / 60, self.service.resident_megabytes))
+            resident = self.service.resident_by_process
+            for name, megabytes in zip(PROCESSES, [sum(resident), *resident], strict=False):
+                self.memory[name].append(((now - begin) / 60, megabytes))
             await asyncio.sleep(1)
 
     async def _client(self, client: aiohttp.ClientSession, number: int, end: float) -> None:
@@ -187,12 +192,14 @@ class Soak:
         print(f"\n{self.outcomes.total()} requests in {self.arguments.minutes:g} minutes")
         for fault, count in collections.Counter(self.faults).most_common(SHOWN):
             print(f"FAULT, {count} times: {fault}")
-        print(f"faults: {len(self.faults)}\n{self._memory()}")
-        panel = plots.Panel("soak", "minutes", "resident MB", {"memory": self.memory})
+        print(f"faults: {len(self.faults)}")
+        for name, samples in self.memory.items():
+            print(f"memory, {name}: {self._growth(samples)}")
+        panel = plots.Panel("soak", "minutes", "resident MB", self.memory)
         plots.write([panel], self.arguments.plot, columns=1)
 
-    def _memory(self) -> str:
-        after = self.memory[int(self.arguments.warm_up * len(self.memory)) :]
+    def _growth(self, samples: list[tuple[float, float]]) -> str:
+        after = samples[int(self.arguments.warm_up * len(samples)) :]
         if len(after) < 2:
             return "too short to say how memory grows"
         minutes, megabytes = np.array(after).T
@@ -200,8 +207,8 @@ class Soak:
         quarter = max(1, len(after) // 4)
         first, last = statistics.mean(megabytes[:quarter]), statistics.mean(megabytes[-quarter:])
         return (
-            f"memory after warm-up: {slope:+.1f} MB/hour; mean of the first quarter {first:.0f} MB,"
-            f" of the last {last:.0f} MB; most {max(megabytes):.0f} MB"
+            f"after warm-up {slope:+.1f} MB/hour; mean of the first quarter {first:.0f} MB, of the "
+            f"last {last:.0f} MB; most {max(megabytes):.0f} MB"
         )
 
 
