@@ -123,7 +123,7 @@ class OnnxDecoding:
 
     def _groups(self, source_ids: list[tuple[int, ...]]) -> list[Ids]:
         """Which of the sentences to encode together. A GPU pays for runs, not for padding."""
-        if self._decoder.device != "cpu":
+        if self._decoder.device != "cpu" or len(source_ids) == 1:
             return [np.arange(len(source_ids))]
         return of_like_length(np.array([len(ids) for ids in source_ids]))
 

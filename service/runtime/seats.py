@@ -20,7 +20,7 @@ KEPT_BYTES = 2**21
 """An empty batch keeps no more memory for a tensor than this, …"""
 SLACK = 3
 """… and another one no more than this times what the tensor takes."""
-MAX_VIEWS = 200
+MAX_VIEWS = 1000
 """So many shapes of the same memory are remembered: making a value for ONNX Runtime takes longer
 than a small product."""
 
@@ -70,7 +70,8 @@ class Tensors:
         array = self._host(name)
         room: tuple[Any, ...] = (list(seats), *map(slice, rows.shape[1:]))
         array[room] = rows
-        self._put(name, array)
+        if self._device != "cpu":
+            self._put(name, array)
 
     def _change(self, sizes: Mapping[str, int]) -> None:
         self.sizes |= {name: size for name, size in sizes.items() if name in self.sizes}
@@ -124,7 +125,7 @@ class Tensors:
 
     def _view(self, array: Array) -> onnxruntime.OrtValue:
         """An array as a value that shares its memory and keeps it."""
-        place = array.ctypes.data, array.shape
+        place = array.__array_interface__["data"][0], array.shape  # in half the time of .ctypes
         if place not in self._views:
             if len(self._views) >= MAX_VIEWS:
                 self._views.clear()
