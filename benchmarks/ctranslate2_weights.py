@@ -69,6 +69,7 @@ def _encoder(spec: Any, network: Transformer) -> None:
 def _decoder(spec: Any, network: Transformer) -> None:
     _embedding(spec, spec.embeddings, network.target_embedding)
     for layer_spec, layer in zip(spec.layer, network.decoder, strict=True):
+        assert isinstance(layer.self_attention, Attention)
         _self_attention(layer_spec.self_attention, layer.self_attention, layer.self_attention_norm)
         attention = layer.cross_attention
         _norm(layer_spec.attention.layer_norm, layer.cross_attention_norm)

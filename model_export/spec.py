@@ -16,8 +16,9 @@ from tokenizers import Tokenizer
 from service.package.manifest import Conditioning, Language, LanguagePair, Limits, Tokens
 
 Array = npt.NDArray[np.float32]
-Activation = Literal["relu", "swish", "gelu", "gelu_tanh"]
-"""gelu_tanh is the approximation by tanh, which transformers calls gelu_new."""
+Activation = Literal["relu", "swish", "gelu", "gelu_tanh", "gelu_sigmoid"]
+"""gelu_tanh is the approximation by tanh, which transformers calls gelu_new. gelu_sigmoid is
+x * sigmoid(1.702 * x) (arXiv:1606.08415, section 2), which Marian calls gelu."""
 
 NO_POSITIONS_LONGEST = 4096
 """Longest source of a graph whose network has no table of positions that would limit it."""
@@ -80,6 +81,20 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
+class SSRU:
+    """A simpler simple recurrent unit: output(relu(c)) with c = f * before + (1 - f) * value(x) and
+    f = sigmoid(forget(x)), where c before the first token is zero.
+
+    In place of a decoder's self-attention (Kim et al. 2019, "From Research to Production and Back",
+    section 2.3).
+    """
+
+    value: Linear
+    forget: Linear
+    output: Linear | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RelativePositions:
     """What the distance between two tokens adds to the score of their attention, by head.
 
@@ -130,7 +145,8 @@ class EncoderLayer:
 class DecoderLayer:
     """As EncoderLayer, with attention to the encoder's output in between."""
 
-    self_attention: Attention
+    self_attention: Attention | SSRU
+    """What looks back at the translation so far. All layers have the same kind."""
     self_attention_norm: Norm
     cross_attention: Attention
     cross_attention_norm: Norm
@@ -160,6 +176,8 @@ class Transformer:
     large_activations: bool = False
     """Whether the residual stream or what feed-forward layers compute may be beyond float16's
     range, as in T5: then they stay in float32 in every variant."""
+    alignment_layer: int = -1
+    """The decoder layer whose attention to the source is shown; the last one by default."""
 
     @property
     def longest_source(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from model_export.spec import (
+    SSRU,
     Activation,
     Array,
     Attention,
@@ -55,6 +56,10 @@ class RandomNetwork:
         gate = self.linear(WIDTH, INNER) if gated else None
         inner, outer = self.linear(WIDTH, INNER), self.linear(INNER, WIDTH)
         return FeedForward(inner, outer, activation, gate)
+
+    def ssru(self, output: bool = False) -> SSRU:
+        value = self.linear(WIDTH, WIDTH, bias=False)
+        return SSRU(value, self.linear(WIDTH, WIDTH), self.linear(WIDTH, WIDTH) if output else None)
 
     def embedding(self, positions: bool = True, norm: bool = False) -> Embedding:
         return Embedding(
@@ -118,6 +123,11 @@ class RandomNetwork:
             decoder_norm=self.norm(rms),
         )
 
+    def recurrent(self, network: Transformer, output: bool = False) -> Transformer:
+        """With recurrent units in place of the decoder's self-attention."""
+        layers = (replace(one, self_attention=self.ssru(output)) for one in network.decoder)
+        return replace(network, decoder=tuple(layers))
+
     def like_t5(self, activation: Activation = "gelu_tanh", gated: bool = True) -> Transformer:
         """RMS norms, distances instead of positions, wide heads, scores that are not scaled."""
         network = self.network(
@@ -143,9 +153,12 @@ def _features() -> dict[str, Transformer]:
         "narrow heads, other scale": one.network(head_width=4, scale=0.7),
         "gated": one.network(gated=True, activation="swish"),
         "gelu by tanh": one.network(activation="gelu_tanh"),
+        "gelu by sigmoid": one.network(activation="gelu_sigmoid"),
         "no positions": one.network(positions=False),
         "like t5": one.like_t5(),
         "like t5 without gates": one.like_t5("relu", gated=False),
+        "ssru": one.recurrent(one.network()),
+        "ssru, pre-norm, projected": one.recurrent(one.norm_first(one.network()), output=True),
     }
 
 

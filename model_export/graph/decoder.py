@@ -14,11 +14,14 @@ inputs   last_ids       [rows] int64                    the token each row ended
          cache.I.value  the same
          cache.positions  [sentences, 1, slots] int64   position of the token in each slot; only
                                                         where distances between tokens matter
+         state.I        [rows of the step before, d]    only where layer I is recurrent; then slots,
+                                                        unseen and cache.* are not there
          memory.*       as the encoder gave them
          extra          [1] bool                        whether some row needs one of the below
 outputs  log_probs      [rows, candidates]              best first
          ids            [rows, candidates] int64
          new_cache.*    cache.* with the new keys and values in their slots
+         new_state.I    [rows, d]
 
 What only some rows need (see model_export.graph.extras); inputs that are not given are empty, and
 without extra none is looked at and these outputs are empty:
@@ -41,12 +44,14 @@ A sentence's slots hold the keys and values of the tree of its hypotheses: a tok
 hypotheses have in common is there once, and going on with other hypotheses moves nothing; only
 what each row sees changes. Bound to the same memory, cache.* and new_cache.* cost no copy.
 
+Rows of the step before are numbered with those of the sentences that joined since behind them.
 Attention takes a sentence's rows together, as the query axis. Places that hold no row repeat any
 row; nothing reads their result.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from onnx import ModelProto
@@ -55,7 +60,7 @@ from model_export.graph import extras, layers
 from model_export.graph.builder import FLOAT, INT32, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
 from model_export.graph.weights import WeightFile
-from model_export.spec import Attention, RelativePositions, Transformer
+from model_export.spec import SSRU, Attention, RelativePositions, Transformer
 
 
 def build_decoder(
@@ -63,25 +68,22 @@ def build_decoder(
 ) -> ModelProto:
     """Author the decoder graph. weights: takes its large constants."""
     graph = GraphBuilder("decoder", weights=weights)
-    heads = network.decoder[0].self_attention.heads
     x = _embed_last(graph, precision, network)
     graph.input("parents", INT64, ["rows"])
     graph.input("places", INT64, ["sentences", "width"])
     graph.input("row_places", INT64, ["rows"])
-    graph.input("slots", INT64, ["rows", heads, 3])
-    unseen = graph.input("unseen", FLOAT, ["sentences", 1, "width", "slots"])
+    bias = _slot_bias(graph, precision, network)
     lengths = graph.input("memory.lengths", INT32, ["sentences"])
     key_mask = precision.key_mask(graph, lengths, "memory.0.key", 2, network.longest_source)
-    bias = precision.cast(graph, unseen)
-    if network.decoder_positions is not None:
-        bias = _add_distances(graph, precision, network.decoder_positions, bias)
+    queries = []
     for index in range(len(network.decoder)):
         x, query = _decoder_layer(graph, precision, network, index, x, (bias, key_mask))
+        queries.append(query)
     x = layers.final_norm(graph, precision, x, network.decoder_norm)
     logits = precision.logits(graph, x, network.projection)
-    attention = network.decoder[-1].cross_attention
-    key = f"memory.{len(network.decoder) - 1}.key"
-    attended = (attention, query, key)
+    shown = network.alignment_layer % len(network.decoder)
+    attention = network.decoder[shown].cross_attention
+    attended = (attention, queries[shown], f"memory.{shown}.key")
     extras.continuations(graph, precision, logits, network.projection.bias.size, attended)
     return graph.model()
 
@@ -95,6 +97,19 @@ def _embed_last(graph: GraphBuilder, precision: Precision, network: Transformer)
         table = precision.constant(graph, embedding.positions)
         positions = graph.op("Gather", table, places, axis=0)
     return layers.embed(graph, precision, embedding, ids, positions)
+
+
+def _slot_bias(graph: GraphBuilder, precision: Precision, network: Transformer) -> str:
+    """What is added to the score of each slot of the cache, "" where there is none."""
+    first = network.decoder[0].self_attention
+    if isinstance(first, SSRU):
+        return ""
+    graph.input("slots", INT64, ["rows", first.heads, 3])
+    unseen = graph.input("unseen", FLOAT, ["sentences", 1, "width", "slots"])
+    bias = precision.cast(graph, unseen)
+    if network.decoder_positions is None:
+        return bias
+    return _add_distances(graph, precision, network.decoder_positions, bias)
 
 
 def _add_distances(
@@ -133,8 +148,8 @@ def _decoder_layer(
     """
     layer, (slot_bias, key_mask) = network.decoder[index], biases
     residual = partial(layers.residual, graph, precision, norm_first=network.norm_first)
-    attend = partial(_self_attention, graph, precision, layer.self_attention, index, slot_bias)
-    x = residual(x, attend, layer.self_attention_norm)
+    look_back = _looking_back(graph, precision, layer.self_attention, index, slot_bias)
+    x = residual(x, look_back, layer.self_attention_norm)
     asked = []
 
     def attend_to_source(x: str) -> str:
@@ -145,6 +160,30 @@ def _decoder_layer(
     x = residual(x, attend_to_source, layer.cross_attention_norm)
     transform = partial(layers.feed_forward, graph, precision, layer.feed_forward)
     return residual(x, transform, layer.feed_forward_norm), asked[0]
+
+
+def _looking_back(
+    graph: GraphBuilder, precision: Precision, part: Attention | SSRU, index: int, bias: str
+) -> Callable[[str], str]:
+    """The part of a layer that sees what was translated."""
+    if isinstance(part, SSRU):
+        return partial(_recur, graph, precision, part, index)
+    return partial(_self_attention, graph, precision, part, index, bias)
+
+
+def _recur(graph: GraphBuilder, precision: Precision, unit: SSRU, index: int, x: str) -> str:
+    width = unit.forget.bias.size
+    before = graph.input(f"state.{index}", precision.real, ["before", width])
+    before = graph.op("Gather", before, "parents", axis=0)
+    both = (unit.value, unit.forget)
+    wide = layers.product(graph, precision, x, layers.beside(both))
+    value, forget = layers.split(graph, wide, both)
+    # f * before + (1 - f) * value
+    kept = graph.op("Mul", graph.op("Sigmoid", forget), graph.op("Sub", before, value))
+    state = graph.op("Add", value, kept)
+    state = graph.output(f"new_state.{index}", state, precision.real, ["rows", width])
+    found = graph.op("Relu", state)
+    return found if unit.output is None else layers.product(graph, precision, found, unit.output)
 
 
 def _self_attention(

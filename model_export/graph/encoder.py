@@ -5,6 +5,7 @@ inputs   source_ids      [sentences, source] int64
 outputs  memory.lengths  [sentences] int32
          memory.I.key    [sentences, heads, source, d / heads]  for each decoder layer I
          memory.I.value  the same
+         state.I         [sentences, d]     zeros, only where decoder layer I is recurrent
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from functools import partial
 import numpy as np
 from onnx import ModelProto
 
-from model_export.graph import layers
+from model_export.graph import cells, layers
 from model_export.graph.builder import INT32, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
 from model_export.graph.weights import WeightFile
-from model_export.spec import Attention, Embedding, Linear, RelativePositions, Transformer
+from model_export.spec import SSRU, Attention, Embedding, Linear, RelativePositions, Transformer
 
 
 def build_encoder(
@@ -42,6 +43,7 @@ def build_encoder(
 
     graph.output("memory.lengths", packing.lengths, INT32, ["sentences"])
     _memory(graph, precision, network, x, packing)
+    _states(graph, precision, network)
     return graph.model()
 
 
@@ -168,3 +170,12 @@ def _memory(
             split = layers.split_heads(graph, value, heads, width)
             shape: Shape = ["sentences", heads, "source", width // heads]
             graph.output(f"memory.{index}.{name}", split, precision.real, shape)
+
+
+def _states(graph: GraphBuilder, precision: Precision, network: Transformer) -> None:
+    """What the recurrent layers of the decoder begin with."""
+    for index, layer in enumerate(network.decoder):
+        if isinstance(layer.self_attention, SSRU):
+            width = layer.self_attention.forget.bias.size
+            zeros = cells.zeros(graph, precision, "source_lengths", width)
+            graph.output(f"state.{index}", zeros, precision.real, ["sentences", width])

@@ -99,5 +99,7 @@ def _activation(graph: GraphBuilder, x: str, name: str) -> str:
             return graph.op("Gelu", x, approximate="tanh")
         case "swish":  # x * sigmoid(alpha * x) with alpha 1
             return graph.op("QuickGelu", x, domain=CONTRIB, alpha=1.0)
+        case "gelu_sigmoid":
+            return graph.op("QuickGelu", x, domain=CONTRIB, alpha=1.702)
         case _:
             raise ValueError(f"no layer for the activation {name!r}")

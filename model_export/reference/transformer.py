@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from model_export.spec import (
+    SSRU,
     Activation,
     Array,
     Attention,
@@ -49,12 +50,27 @@ def decode(network: Transformer, memory: Array, target_ids: Sequence[int]) -> Ar
     future = np.triu(np.full((len(x), len(x)), -np.inf, np.float32), k=1)
     bias = _distance_bias(network.decoder_positions, len(x)) + future
     for layer in network.decoder:
-        attend = partial(_attend, layer.self_attention, bias=bias)
+        look_back = partial(_look_back, layer.self_attention, bias)
         ask = partial(_attend, layer.cross_attention, memory=memory)
-        x = _residual(network, layer.self_attention_norm, x, attend)
+        x = _residual(network, layer.self_attention_norm, x, look_back)
         x = _residual(network, layer.cross_attention_norm, x, ask)
         x = _residual(network, layer.feed_forward_norm, x, partial(_transform, layer.feed_forward))
     return _norm(network.decoder_norm, x)
+
+
+def _look_back(part: Attention | SSRU, bias: Array, x: Array) -> Array:
+    """bias: hides the future from attention."""
+    return _recur(part, x) if isinstance(part, SSRU) else _attend(part, x, bias=bias)
+
+
+def _recur(unit: SSRU, x: Array) -> Array:
+    values, forget = _linear(unit.value, x), 1 / (1 + np.exp(-_linear(unit.forget, x)))
+    state, states = np.zeros_like(values[0]), []
+    for value, share in zip(values, forget, strict=True):
+        state = share * state + (1 - share) * value
+        states.append(state)
+    found = _relu(np.stack(states))
+    return found if unit.output is None else _linear(unit.output, found)
 
 
 def _project(network: Transformer, x: Array) -> Array:
@@ -150,6 +166,11 @@ def _gelu(x: Array) -> Array:
     return result
 
 
+def _gelu_sigmoid(x: Array) -> Array:
+    result: Array = x / (1 + np.exp(np.float32(-1.702) * x))
+    return result
+
+
 def _gelu_tanh(x: Array) -> Array:
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
     result: Array = x * (1 + np.tanh(inner)) / 2
@@ -161,6 +182,7 @@ ACTIVATIONS: Mapping[Activation, Callable[[Array], Array]] = {
     "swish": _swish,
     "gelu": _gelu,
     "gelu_tanh": _gelu_tanh,
+    "gelu_sigmoid": _gelu_sigmoid,
 }
 
 

@@ -137,7 +137,7 @@ def typed(model: onnx.ModelProto) -> list[Typed]:
 
 
 @pytest.mark.parametrize("variant", FOR_CUDA)
-@pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "swish"])
+@pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "gelu_sigmoid", "swish"])
 def test_every_node_has_a_cuda_kernel_for_its_types(
     network: Transformer, variant: str, activation: Activation
 ) -> None:
