@@ -18,7 +18,7 @@ from service.package.manifest import Conditioning, Language, LanguagePair, Limit
 Array = npt.NDArray[np.float32]
 Activation = Literal["relu", "swish", "gelu", "gelu_tanh", "gelu_sigmoid"]
 """gelu_tanh is the approximation by tanh, which transformers calls gelu_new. gelu_sigmoid is
-x * sigmoid(1.702 * x) (arXiv:1606.08415, section 2), which Marian calls gelu."""
+x * sigmoid(1.702 * x) (arXiv:1606.08415, section 2), which older versions of Marian call gelu."""
 
 NO_POSITIONS_LONGEST = 4096
 """Longest source of a graph whose network has no table of positions that would limit it."""

@@ -42,11 +42,18 @@ class Stored(Protocol):
 class Tensors:
     """Hands out tensors by name. A fault gives zeros and is remembered until finish()."""
 
-    def __init__(self, stored: Mapping[str, Stored], maps: Collection[mmap.mmap] = ()) -> None:
+    def __init__(
+        self,
+        stored: Mapping[str, Stored],
+        maps: Collection[mmap.mmap] = (),
+        described_by: str = "config.json",
+    ) -> None:
+        """described_by: what says which shapes they have, for messages."""
         self._problems: list[str] = []
         self._taken: dict[str, Array] = {}
         self._stored = stored
         self._maps = maps
+        self._described_by = described_by
 
     @classmethod
     def open(cls, directory: Path) -> Tensors:
@@ -112,7 +119,8 @@ class Tensors:
             return f"{name} is missing."
         stored = self._stored[name]
         if stored.shape != shape:
-            return f"{name} has shape {list(stored.shape)}; config.json says {list(shape)}."
+            said = f"{self._described_by} says {list(shape)}"
+            return f"{name} has shape {list(stored.shape)}; {said}."
         if stored.dtype not in FLOATS:
             return f"{name} has type {stored.dtype}; supported: {', '.join(FLOATS)}."
         return None

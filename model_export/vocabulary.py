@@ -10,13 +10,17 @@ A piece that SentencePiece knows and the model does not is unknown to the model,
 take its part in the segmentation. Such pieces follow ORPHANS_FOLLOW at the list's end, and
 service.text.tokenizer turns ids from there on into the unknown id.
 
+Text without pieces becomes bytes where the model has pieces for these, <0x00> to <0xFF>. They keep
+their names, by which `tokenizers` finds them, and a text that spells one is split before it.
+
 The character map stays in the file as SentencePiece wrote it. `tokenizers` itself applies it per
 grapheme cluster, which drops or keeps other characters than SentencePiece does;
 service.text.tokenizer applies it exactly.
 
 What stays different: runs of one character ("....." as . and .... or the other way round) have
 segmentations of the same probability. SentencePiece adds scores in 32 bits, so that rounding
-decides; `tokenizers` adds in 64 and may order the same pieces otherwise.
+decides; `tokenizers` adds in 64 and may order the same pieces otherwise. Of bytes in a row that are
+no UTF-8, `tokenizers` decodes none, where SentencePiece decodes those that are.
 """
 
 from __future__ import annotations
@@ -45,13 +49,11 @@ ModelProto: Any = sentencepiece_model_pb2.ModelProto  # type: ignore[attr-define
 
 _SPACE = "▁"
 _NEVER_IN_TEXT = " "
+_SPELT_BYTE = "<(?=0x[0-9A-F]{2}>)"
+"""The beginning of a byte's name."""
 _NORMAL = ModelProto.SentencePiece.Type.NORMAL
-_SUPPORTED_TYPES = {
-    ModelProto.SentencePiece.Type.NORMAL,
-    ModelProto.SentencePiece.Type.UNKNOWN,
-    ModelProto.SentencePiece.Type.CONTROL,
-    ModelProto.SentencePiece.Type.UNUSED,
-}
+_BYTE = ModelProto.SentencePiece.Type.BYTE
+_USER_DEFINED = ModelProto.SentencePiece.Type.USER_DEFINED
 
 
 def marian_tokenizer(
@@ -92,22 +94,24 @@ def sentencepiece_tokenizer(
     """
     model = read_model(spm)
     special = (end, unknown, *special)
-    problems = model_problems(spm.name, model, special)
-    problems += _vocabulary_problems(vocabulary, special)
+    problems = model_problems(spm.name, model, special, byte_fallback=True)
+    problems += _vocabulary_problems(vocabulary, [*special, *_bytes_of(model)])
     if problems:
         raise UnsupportedCheckpoint(problems)
-    pieces = _numbered_pieces(model, vocabulary, special, size)
+    pieces, as_bytes = _numbered_pieces(model, vocabulary, special, size), _bytes_of(model)
     if model.trainer_spec.model_type == model.trainer_spec.BPE:
-        tokenizer = Tokenizer(_bpe(pieces, vocabulary[unknown]))
-        in_text = (piece for piece, _ in pieces if _NEVER_IN_TEXT not in piece)
+        in_text = [one for one, _ in pieces if _NEVER_IN_TEXT not in one and one not in as_bytes]
+        tokenizer = Tokenizer(_bpe(pieces, in_text, vocabulary[unknown], bool(as_bytes)))
         tokenizer.pre_tokenizer = words_of(in_text)
     else:
-        tokenizer = Tokenizer(models.Unigram(pieces, vocabulary[unknown], False))
+        tokenizer = Tokenizer(models.Unigram(pieces, vocabulary[unknown], bool(as_bytes)))
+        if as_bytes:
+            tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_SPELT_BYTE), "isolated")
     tokenizer.normalizer = normalizer_of(model)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A end", special_tokens=[("end", vocabulary[end])]
     )
-    tokenizer.decoder = decoder_for(special)
+    tokenizer.decoder = decoder_for(special, byte_fallback=bool(as_bytes))
     return tokenizer
 
 
@@ -118,6 +122,15 @@ def pieces_of(spm: Path) -> list[str]:
         UnsupportedCheckpoint: spm is no such model.
     """
     return [piece.piece for piece in read_model(spm).pieces]
+
+
+def user_symbols(spm: Path) -> list[str]:
+    """Symbols that a SentencePiece model was told to keep whole.
+
+    Raises:
+        UnsupportedCheckpoint: spm is no such model.
+    """
+    return [piece.piece for piece in read_model(spm).pieces if piece.type == _USER_DEFINED]
 
 
 def read_model(spm: Path) -> Any:
@@ -134,27 +147,36 @@ def read_model(spm: Path) -> Any:
     return model
 
 
-def model_problems(name: str, model: Any, special: Collection[str] = ()) -> list[str]:
+def model_problems(
+    name: str, model: Any, special: Collection[str] = (), *, byte_fallback: bool = False
+) -> list[str]:
     """What of a SentencePiece model, unigram or BPE, no tokenizer here can do.
 
-    special: tokens that text is to match never.
+    special: tokens that text is to match never. byte_fallback: whether bytes can be done.
     """
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
     checks = {
         "holds no pieces": not model.pieces,
         "is no unigram or BPE model": trainer.model_type not in (trainer.UNIGRAM, trainer.BPE),
-        "uses byte fallback": trainer.byte_fallback,
+        "uses byte fallback": trainer.byte_fallback and not byte_fallback,
         "writes spaces behind words": trainer.treat_whitespace_as_suffix,
         "keeps repeated spaces": not normalizer.remove_extra_whitespaces,
         "does not escape spaces": not normalizer.escape_whitespaces,
         "changes text when decoding": bool(model.denormalizer_spec.precompiled_charsmap),
         "has user-defined symbols": any(
-            p.type not in _SUPPORTED_TYPES and p.piece not in special for p in model.pieces
+            p.type == _USER_DEFINED and p.piece not in special for p in model.pieces
         ),
     }
     return [
         f"{name} {problem}, which is not supported" for problem, found in checks.items() if found
     ]
+
+
+def _bytes_of(model: Any) -> set[str]:
+    """Names of the pieces that are bytes."""
+    if not model.trainer_spec.byte_fallback:
+        return set()
+    return {piece.piece for piece in model.pieces if piece.type == _BYTE}
 
 
 def _vocabulary_problems(vocabulary: Mapping[str, int], special: Iterable[str]) -> list[str]:
@@ -173,23 +195,28 @@ def _numbered_pieces(
     scores = {p.piece: p.score for p in model.pieces if p.type == _NORMAL}
     for token in special:
         scores.pop(token, None)
+    as_bytes = _bytes_of(model)
     count = max(size, max(vocabulary.values()) + 1)
     # Two spaces: no piece of the vocabulary gets such a name.
     pieces = [(2 * _NEVER_IN_TEXT + str(i), 0.0) for i in range(count)]
     for piece, number in vocabulary.items():
-        matches = piece in scores
-        pieces[number] = (piece, scores[piece]) if matches else (_NEVER_IN_TEXT + piece, 0.0)
+        matches = piece in scores or piece in as_bytes
+        name = piece if matches else _NEVER_IN_TEXT + piece
+        pieces[number] = (name, scores.get(piece, 0.0))
     orphans = [(piece, score) for piece, score in scores.items() if piece not in vocabulary]
     return [*pieces, (ORPHANS_FOLLOW, 0.0), *orphans] if orphans else pieces
 
 
-def _bpe(pieces: Sequence[tuple[str, float]], unknown: int) -> models.BPE:
-    scores = {piece: score for piece, score in pieces if _NEVER_IN_TEXT not in piece}
+def _bpe(
+    pieces: Sequence[tuple[str, float]], in_text: Iterable[str], unknown: int, byte_fallback: bool
+) -> models.BPE:
+    scores = dict(pieces)
     return models.BPE(
         {piece: number for number, (piece, _) in enumerate(pieces)},
-        list(merges_of(scores)),
+        list(merges_of({piece: scores[piece] for piece in in_text})),
         unk_token=pieces[unknown][0],
         fuse_unk=True,
+        byte_fallback=byte_fallback,
     )
 
 
@@ -234,7 +261,7 @@ def normalizer_of(model: Any) -> normalizers.Normalizer:
     return normalizers.Sequence(steps)
 
 
-def decoder_for(special: Iterable[str]) -> decoders.Decoder:
+def decoder_for(special: Iterable[str], *, byte_fallback: bool = False) -> decoders.Decoder:
     """From pieces to text without special tokens, whose names begin with a space."""
     skipped = "|".join(_literal(token) for token in special)
     return decoders.Sequence(
@@ -242,6 +269,7 @@ def decoder_for(special: Iterable[str]) -> decoders.Decoder:
             decoders.Replace(Regex(rf"\A{_NEVER_IN_TEXT}(?:{skipped}|{_NEVER_IN_TEXT}\d+)\z"), ""),
             decoders.Replace(Regex(rf"\A{_NEVER_IN_TEXT}"), ""),
             decoders.Replace(_SPACE, " "),
+            *([decoders.ByteFallback()] if byte_fallback else []),
             decoders.Fuse(),
             decoders.Replace(Regex(r"\A +"), ""),
         ]

@@ -47,10 +47,13 @@ service's requests."""
 class Config:
     """Fields of config.json. A fault gives a stand-in and is remembered in problems."""
 
-    def __init__(self, content: Mapping[str, Any], name: str = CONFIG) -> None:
+    def __init__(
+        self, content: Mapping[str, Any], name: str = CONFIG, harmless: Iterable[str] = HARMLESS
+    ) -> None:
+        """name: of the file, for messages; harmless: fields that may hold anything."""
         self._content = content
         self._name = name
-        self._known = set(HARMLESS)
+        self._known = set(harmless)
         self.problems: list[str] = []
 
     @classmethod
@@ -79,7 +82,7 @@ class Config:
         value = self.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
-        self._fault(f"{name} must be a positive whole number, not {value!r}")
+        self.fault(f"{name} must be a positive whole number, not {value!r}")
         return 1
 
     def number(self, name: str, default: float) -> float:
@@ -88,7 +91,7 @@ class Config:
         value = default if value is None else value
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
             return float(value)
-        self._fault(f"{name} must be a positive number, not {value!r}")
+        self.fault(f"{name} must be a positive number, not {value!r}")
         return default
 
     def flag(self, name: str, default: bool) -> bool:
@@ -96,7 +99,7 @@ class Config:
         value = self.get(name)
         value = default if value is None else value
         if not isinstance(value, bool):
-            self._fault(f"{name} must be true or false, not {value!r}")
+            self.fault(f"{name} must be true or false, not {value!r}")
         return bool(value)
 
     def choice(self, name: str, choices: Mapping[str, T], default: str) -> T:
@@ -106,14 +109,14 @@ class Config:
         if isinstance(value, str) and value in choices:
             return choices[value]
         known = ", ".join(map(repr, choices))
-        self._fault(f"{name} is {value!r}; supported: {known}")
+        self.fault(f"{name} is {value!r}; supported: {known}")
         return choices[default]
 
     def require(self, name: str, *values: object) -> None:
         """The field is not there, or has one of these values."""
         if self.get(name) not in (None, *values):
             allowed = ", ".join(map(repr, values))
-            self._fault(f"{name} is {self._content[name]!r}; supported: {allowed}")
+            self.fault(f"{name} is {self._content[name]!r}; supported: {allowed}")
 
     def token(self, name: str, vocabulary: int) -> int:
         """The id of a token; the first of several, as in lists of end tokens with one entry."""
@@ -122,23 +125,24 @@ class Config:
             (value,) = value
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < vocabulary:
             return value
-        self._fault(f"{name} {value!r} is not the id of a token")
+        self.fault(f"{name} {value!r} is not the id of a token")
         return 0
 
     def divides(self, whole: str, part: str) -> None:
         """One size must be a multiple of another."""
         sizes = self.get(whole), self.get(part)
         if all(isinstance(size, int) and size > 0 for size in sizes) and sizes[0] % sizes[1]:
-            self._fault(f"{whole} {sizes[0]} is not a multiple of {part} {sizes[1]}")
+            self.fault(f"{whole} {sizes[0]} is not a multiple of {part} {sizes[1]}")
 
     def check_unknown(self) -> None:
         """Note every field that nobody asked for, unless its value can't turn anything on."""
         for name in sorted(set(self._content) - self._known):
             value = self._content[name]
             if value not in (None, False, 0, "", [], {}):
-                self._fault(f"{name} {value!r} is not known, and may change what is computed")
+                self.fault(f"{name} {value!r} is not known, and may change what is computed")
 
-    def _fault(self, problem: str) -> None:
+    def fault(self, problem: str) -> None:
+        """Remember what is wrong; a sentence without its end."""
         self.problems.append(f"{self._name}: {problem}.")
 
 

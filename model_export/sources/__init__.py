@@ -15,6 +15,7 @@ from model_export.sources import (
     huggingface_pegasus,
     huggingface_t5,
     keras,
+    marian,
     pytorch_tutorial,
 )
 from model_export.spec import Checkpoint
@@ -54,6 +55,7 @@ SOURCES: tuple[Source, ...] = (
     huggingface_bart,
     huggingface_pegasus,
     huggingface_t5,
+    marian,
 )
 SOURCES_WITHOUT_TEXT: tuple[SourceWithoutText, ...] = (keras, pytorch_tutorial)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from model_export import sources
-from model_export.spec import Checkpoint, RMSNorm, Transformer
+from model_export.spec import SSRU, Checkpoint, RMSNorm, Transformer
 from service.package.manifest import LanguagePair
 from tests.conftest import DATA, TINY_MARIAN
 
@@ -24,6 +24,9 @@ CHECKPOINTS = {
     "FLAN-T5, T5 1.1": DATA / "families" / "flan-t5",
     "mT5": DATA / "families" / "mt5",
     "MADLAD-400": DATA / "families" / "madlad",
+    "Marian's own, OPUS-MT": DATA / "families" / "marian-opus",
+    "Marian's own, with `n`, `da`": DATA / "families" / "marian-pre-norm",
+    "Marian's own, small for browsers": DATA / "families" / "marian-student",
 }
 HEADER = (
     "| | norms | positions | feed-forward | own output matrix | the source is given | "
@@ -40,6 +43,8 @@ def row(name: str, checkpoint: Checkpoint) -> str:
     if network.source_embedding.norm is not None:
         norms += ", behind the embeddings"
     positions = "a table" if network.encoder_positions is None else "distances, 512 tokens"
+    if isinstance(network.decoder[0].self_attention, SSRU):
+        positions += ", SSRUs in the decoder"
     gate = ", gated" if first.feed_forward.gate is not None else ""
     size = network.projection.bias.size
     own = not np.array_equal(network.projection.weight.T, network.target_embedding.table[:size])
@@ -70,7 +75,10 @@ def test_the_readme_says_what_the_families_have() -> None:
     assert table in README.read_text(encoding="utf-8"), table
 
 
-NEED_PAIRS = ("mBART", "BART", "Pegasus", "mT5")
+NEED_PAIRS = (
+    *("mBART", "BART", "Pegasus", "mT5"),
+    *(name for name in CHECKPOINTS if name.startswith("Marian's own")),
+)
 
 
 def test_the_readme_names_every_kind_with_its_command() -> None:

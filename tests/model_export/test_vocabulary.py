@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sentencepiece import SentencePieceTrainer
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
 from model_export.errors import UnsupportedCheckpoint
@@ -100,7 +100,6 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"byte_fallback": True, "vocab_size": 300}, "uses byte fallback"),
         ({"treat_whitespace_as_suffix": True}, "writes spaces behind words"),
         ({"user_defined_symbols": ["<x>"]}, "has user-defined symbols"),
     ],
@@ -111,6 +110,48 @@ def test_other_kinds_are_refused(tmp_path: Path, options: dict[str, Any], proble
     found = problems(spm, vocabulary_of(spm, "<pad>"))
 
     assert f"source.spm {problem}, which is not supported" in found
+
+
+@pytest.fixture(scope="module", params=["unigram", "bpe"])
+def bytes_spm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("spm") / "source.spm"
+    options = {"byte_fallback": True, "vocab_size": 300, "model_type": request.param}
+    return train(path, **options, normalization_rule_name="identity")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "le chat 😀 dort",
+        "我们 明天",
+        "Le Pain\u0007\x7f",
+        "É\u0301ﬁ",
+        "le <0x41> pain",
+        "<0x0A>",
+        "<0xZZ> <0x4",
+        "le <0x41><0x42>pain<",
+    ],
+)
+def test_text_without_pieces_becomes_bytes(bytes_spm: Path, text: str) -> None:
+    """Also text that spells a byte's name, which is no byte."""
+    expected = SentencePieceProcessor(str(bytes_spm))
+    tokenizer = marian_tokenizer(bytes_spm, vocabulary_of(bytes_spm, "<pad>"))
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    assert ids == expected.encode(text)
+    assert tokenizer.decode(ids) == expected.decode(ids) == text
+
+
+def test_bytes_that_are_no_text(bytes_spm: Path) -> None:
+    vocabulary = vocabulary_of(bytes_spm, "<pad>")
+    tokenizer = marian_tokenizer(bytes_spm, vocabulary)
+    ids = [vocabulary[name] for name in ("l", "<0xFF>", "<0xC3>", "e")]
+    assert tokenizer.decode(ids) == "l\ufffd\ufffde"
+
+
+def test_a_vocabulary_without_its_bytes(bytes_spm: Path) -> None:
+    vocabulary = vocabulary_of(bytes_spm, "<pad>")
+    del vocabulary["<0x41>"]
+    assert problems(bytes_spm, vocabulary) == ["the vocabulary has no <0x41>"]
 
 
 def test_a_model_without_a_character_map(tmp_path: Path) -> None:

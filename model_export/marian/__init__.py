@@ -1,0 +1,1 @@
+"""What Marian's own checkpoints are made of: files, options, vocabularies, weights."""
