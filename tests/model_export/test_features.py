@@ -12,7 +12,7 @@ from model_export import calibration, graph, package, reference
 from model_export.graph import Ranges
 from model_export.spec import Transformer
 from service.decoding.model import Target
-from service.decoding.search import decode
+from service.decoding.search import Search, decode
 from service.domain import DecodingOptions, Hypothesis
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.runtime.session import Graph
@@ -126,3 +126,46 @@ def _largest_inside(network: Transformer) -> float:
     """Of the encoder's residual stream before its last norm."""
     bare = replace(network, encoder_norm=None)
     return max(float(np.abs(reference.encode(bare, source)).max()) for source in SOURCES)
+
+
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+@pytest.mark.parametrize("feature", ["post-norm", "ssru", "ssru, pre-norm, projected"])
+def test_sentences_that_join_and_leave_change_nothing(
+    feature: str, variant: str, tmp_path: Path
+) -> None:
+    """Seats are taken and given up, rows are reordered, states move along."""
+    model = served(FEATURES[feature], tmp_path, variant)
+    alone = {source: decode(model, [source], [BEAM], TARGET)[0] for source in SOURCES}
+    search = Search(model.begin(), TARGET)
+    waiting = [*SOURCES, *SOURCES[::-1], *SOURCES[1:4]] * 2
+    left, under_way = len(waiting) - 1, dict[int, tuple[int, ...]]()
+    for step in range(300):
+        if waiting and step % 2 == 0:
+            some, waiting = waiting[: 1 + step % 4], waiting[1 + step % 4 :]
+            under_way |= dict(zip(search.add(some, [BEAM] * len(some)), some, strict=True))
+        if step == 7:
+            dropped = max(under_way)
+            search.drop(dropped)
+            del under_way[dropped]
+        for number, result in search.step().items():
+            assert result == alone[under_way.pop(number)]
+            left -= 1
+        if not under_way and not waiting:
+            break
+    assert left == 0
+
+
+def test_the_attention_of_the_layer_that_is_named_is_shown(tmp_path: Path) -> None:
+    """The first layer of two, as where there is no other."""
+    network = FEATURES["ssru"]
+    named = replace(network, alignment_layer=0)
+    short = replace(network, decoder=network.decoder[:1])
+    options = [DecodingOptions(beam_size=1, max_decoding_length=1, return_attention=True)]
+    shown = []
+    for number, one in enumerate((named, short, network)):
+        (tmp_path / str(number)).mkdir()
+        model = served(one, tmp_path / str(number), "fp32")
+        ((best,),) = decode(model, SOURCES[3:4], options, TARGET)
+        shown.append(np.asarray(best.attention[0]))
+    np.testing.assert_allclose(shown[0], shown[1], atol=1e-6)
+    assert np.abs(shown[0] - shown[2]).max() > 1e-2

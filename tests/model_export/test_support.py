@@ -25,7 +25,7 @@ CHECKPOINTS = {
     "mT5": DATA / "families" / "mt5",
     "MADLAD-400": DATA / "families" / "madlad",
     "Marian's own, OPUS-MT": DATA / "families" / "marian-opus",
-    "Marian's own, with `n`, `da`": DATA / "families" / "marian-pre-norm",
+    "Marian's own, pre-norm": DATA / "families" / "marian-pre-norm",
     "Marian's own, small for browsers": DATA / "families" / "marian-student",
 }
 HEADER = (
