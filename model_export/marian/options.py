@@ -214,7 +214,7 @@ def _decoder_layers(config: Config, depth: int) -> tuple[int, ...]:
     tied = config.get("transformer-tied-layers")
     if tied in (None, []):
         return own
-    if isinstance(tied, list) and len(tied) == depth and set(tied) <= set(own):
+    if isinstance(tied, list) and len(tied) == depth and all(one in own for one in tied):
         return tuple(tied)
     config.fault(f"transformer-tied-layers {tied!r} does not name a layer for each of {depth}")
     return own

@@ -120,6 +120,7 @@ def test_options_that_change_the_computation_are_refused_by_their_names(
         ({"dim-vocabs": [163]}, "dim-vocabs must be the sizes of two vocabularies, not [163]"),
         ({"dim-vocabs": [163, 163, 163]}, "dim-vocabs must be the sizes of two vocabularies"),
         ({"transformer-tied-layers": [1, 5]}, "transformer-tied-layers [1, 5] does not name a"),
+        ({"transformer-tied-layers": [[1], 2]}, "transformer-tied-layers [[1], 2] does not name"),
         ({"transformer-decoder-autoreg": "rnn"}, "dec-cell is 'gru'; supported: 'ssru'"),
         ({"tied-embeddings-all": "yes"}, "tied-embeddings-all must be true or false, not 'yes'"),
         ({"transformer-rotary": 64}, "transformer-rotary 64 is not known, and may change what"),
