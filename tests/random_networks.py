@@ -153,12 +153,12 @@ def _features() -> dict[str, Transformer]:
         "narrow heads, other scale": one.network(head_width=4, scale=0.7),
         "gated": one.network(gated=True, activation="swish"),
         "gelu by tanh": one.network(activation="gelu_tanh"),
-        "gelu by sigmoid": one.network(activation="gelu_sigmoid"),
         "no positions": one.network(positions=False),
         "like t5": one.like_t5(),
         "like t5 without gates": one.like_t5("relu", gated=False),
         "ssru": one.recurrent(one.network()),
         "ssru, pre-norm, projected": one.recurrent(one.norm_first(one.network()), output=True),
+        "gelu by sigmoid": one.network(activation="gelu_sigmoid"),
     }
 
 
