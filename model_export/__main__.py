@@ -192,8 +192,8 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs="+",
         choices=list(graph.VARIANTS),
         default=list(graph.DEFAULT_VARIANTS),
-        help="variants to make (by default fp32 and int8, for a CPU); fp16 and fp32-cuda are for "
-        "CUDA, and fp16 takes half of fp32's room",
+        help="variants to make (by default fp32 and int8, for a CPU); int4 is smaller and slower; "
+        "fp16 and fp32-cuda are for CUDA, and fp16 takes half of fp32's room",
     )
     convert.add_argument(
         "--max-source-tokens",
