@@ -27,12 +27,12 @@ from tests.model_export.test_families import FAMILIES, LONGEST, PAIRS, Family
 Assembled = Callable[[str], Path]
 
 
-def assemble(name: str, path: Path) -> Path:
+def assemble(name: str, path: Path, exported: Path = DATA / "optimum") -> Path:
     """The exported directory of a model: what it has besides weights, and the graphs."""
     family = name.removesuffix("-quantized")
     shutil.copytree(TINY_MARIAN if family == "marian" else DATA / "families" / family, path)
     (path / "model.safetensors").unlink()
-    return Path(shutil.copytree(DATA / "optimum" / name, path, dirs_exist_ok=True))
+    return Path(shutil.copytree(exported / name, path, dirs_exist_ok=True))
 
 
 @pytest.fixture
