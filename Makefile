@@ -12,7 +12,7 @@ UV = uv==0.13.9
 
 .PHONY: help
 help: ## Say what there is (the default).
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, test-live, bench)"
 
 .PHONY: serve
