@@ -253,7 +253,7 @@ def test_a_weight_with_less_data_than_its_shape_says(assembled: Assembled) -> No
 
 
 def test_operators_that_do_not_say_whose_they_are(assembled: Assembled) -> None:
-    """torch's exporter of before 1.13 numbered them."""
+    """Old versions of torch's exporter only numbered them."""
     source = assembled("m2m100")
     model = onnx.load(source / "decoder_model.onnx")
     for number, node in enumerate(model.graph.node):
