@@ -12,6 +12,7 @@ Runtime's quantize_dynamic made of a weight is NAME_quantized, NAME_scale and NA
 
 from __future__ import annotations
 
+import math
 import mmap
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -118,9 +119,7 @@ def load(directory: Path, names: Sequence[str]) -> GraphWeights:
 class StoredInGraph:
     """A constant of a graph."""
 
-    values: TensorProto | npt.NDArray[Any]
-    """An array where it is mapped from a file beside the graph."""
-    dims: tuple[int, ...]
+    values: npt.NDArray[Any]
     type: int
     """ONNX's number."""
     transposed: bool
@@ -130,7 +129,7 @@ class StoredInGraph:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.dims[::-1] if self.transposed else self.dims
+        return self.values.shape[::-1] if self.transposed else self.values.shape
 
     @property
     def dtype(self) -> str:
@@ -141,9 +140,7 @@ class StoredInGraph:
 
     def read(self) -> Array:
         """As float32, without a copy where it is that already."""
-        values = self.values
-        found = numpy_helper.to_array(values) if isinstance(values, TensorProto) else values
-        real: Array = found.astype(np.float32, copy=False)
+        real: Array = self.values.astype(np.float32, copy=False)
         if self.scale is not None:
             real = (real - (0 if self.zero_point is None else self.zero_point)) * self.scale
         return real.T if self.transposed else real
@@ -170,13 +167,14 @@ class _Reader:
                 )
                 return {}
             self._add_named(node, known, named)
-            if node.op_type in ("MatMul", "MatMulInteger") and node.input[1] in known:
-                name = _module(node)
-                if not name:
+            matrix = node.input[1] if len(node.input) > 1 else ""
+            if node.op_type in ("MatMul", "MatMulInteger") and matrix in known:
+                name = f"{_module(node)}.weight"
+                if name == ".weight":
                     self._fault(f"the operator {node.name!r} does not say whose weights it has")
                     return {}
-                stored = self._stored(node.input[1], known, transposed=True)
-                multiplied.setdefault(f"{name}.weight", stored)
+                if name not in multiplied:
+                    multiplied[name] = self._stored(matrix, known, transposed=True)
         return named | multiplied
 
     def _graph(self) -> GraphProto:
@@ -195,41 +193,36 @@ class _Reader:
                     named[name] = self._stored(value, known, transposed=False)
 
     def _stored(self, name: str, known: Known, *, transposed: bool) -> StoredInGraph:
-        tensor = known[name]
         base = name.removesuffix(QUANTIZED)
         scale, zero_point = (
-            numpy_helper.to_array(known[part]).astype(np.float32) if part in known else None
+            self._values(known[part], part).astype(np.float32) if part in known else None
             for part in (f"{base}_scale", f"{base}_zero_point")
         )
-        values = self._values(tensor, name)
+        tensor = known[name]
         return StoredInGraph(
-            values, tuple(tensor.dims), tensor.data_type, transposed, scale, zero_point
+            self._values(tensor, name), tensor.data_type, transposed, scale, zero_point
         )
 
-    def _values(self, tensor: TensorProto, name: str) -> TensorProto | npt.NDArray[Any]:
-        """A fault gives zeros."""
-        kind = np.dtype(tensor_dtype_to_np_dtype(tensor.data_type))
-        count = int(np.prod(tensor.dims))
-        if tensor.data_location == TensorProto.EXTERNAL:
-            return self._external(tensor, name, kind, count)
-        if tensor.HasField("raw_data") and len(tensor.raw_data) != count * kind.itemsize:
-            self._fault(
-                f"{name} has {len(tensor.raw_data)} bytes instead of {count * kind.itemsize}"
-            )
-            return np.zeros(tuple(tensor.dims), kind)
-        return tensor
+    def _values(self, tensor: TensorProto, name: str) -> npt.NDArray[Any]:
+        """A fault gives nothing."""
+        try:
+            if tensor.data_location == TensorProto.EXTERNAL:
+                return self._external(tensor)
+            return numpy_helper.to_array(tensor)
+        except (ValueError, TypeError, KeyError) as error:
+            self._fault(f"{name} cannot be read: {error}")
+            return np.zeros(0, np.float32)
 
-    def _external(
-        self, tensor: TensorProto, name: str, kind: np.dtype[Any], count: int
-    ) -> npt.NDArray[Any]:
+    def _external(self, tensor: TensorProto) -> npt.NDArray[Any]:
         where = {entry.key: entry.value for entry in tensor.external_data}
+        kind = np.dtype(tensor_dtype_to_np_dtype(tensor.data_type))
+        start, count = int(where.get("offset", 0)), math.prod(tensor.dims)
         data = self._map(where.get("location", ""))
-        start = int(where.get("offset", 0))
-        if data is not None and start + count * kind.itemsize <= len(data):
-            return np.frombuffer(data, kind, count, start).reshape(tuple(tensor.dims))
-        if data is not None:
-            self._fault(f"{where['location']} ends before {name} does")
-        return np.zeros(tuple(tensor.dims), kind)
+        if data is None:
+            return np.zeros(0, kind)
+        if start + count * kind.itemsize > len(data):
+            raise ValueError(f"{where['location']} ends before it")
+        return np.frombuffer(data, kind, count, start).reshape(tuple(tensor.dims))
 
     def _map(self, location: str) -> mmap.mmap | None:
         """A file beside the graph, None where there is none."""
@@ -255,7 +248,7 @@ def _operators(graph: GraphProto, outside: Known) -> Iterator[tuple[NodeProto, K
     """Every operator, those of branches too, and the constants that it can see."""
     known = {**outside, **{tensor.name: tensor for tensor in graph.initializer}}
     for node in graph.node:
-        if node.op_type == "Identity" and node.input[0] in known:
+        if node.op_type == "Identity" and node.input and node.input[0] in known:
             known[node.output[0]] = known[node.input[0]]
         yield node, known
         for attribute in node.attribute:
