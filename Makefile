@@ -12,8 +12,8 @@ UV = uv==0.13.9
 
 .PHONY: help
 help: ## Say what there is (the default).
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, bench)"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, test-live, bench)"
 
 .PHONY: serve
 serve: $(VENV)/cpu.installed ## Serve models/fr-en on the CPU. HOST, PORT.
@@ -46,6 +46,10 @@ bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS
 .PHONY: test-train
 test-train: build/train/recipes.installed ## Run the tests of the training recipes. ARGS.
 	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training $(ARGS)
+
+.PHONY: test-live
+test-live: build/live/toolkits.installed build/optimum/exporter.installed ## Make the goldens afresh and compare them. ARGS.
+	build/live/bin/python -m pytest -o 'norecursedirs=.*' tests/live $(ARGS)
 
 .PHONY: containers
 containers: build/containers/tools.installed ## Check docker/ and docker-compose.yml with linters.
@@ -97,13 +101,26 @@ build/train/recipes.installed: requirements/dev.txt requirements/train.txt build
 	@build/train/bin/python -m $(PIP_INSTALL) -r requirements/train.txt
 	@touch $@
 
+build/live/toolkits.installed: requirements/dev.txt requirements/live.txt build/live/bin/python
+	@echo 'Installing the toolkits that goldens are made with into build/live'
+	@build/live/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
+	@build/live/bin/python -m $(PIP_INSTALL) $$(grep '^torch==' requirements/live.txt)
+	@build/live/bin/python -m $(PIP_INSTALL) -r requirements/live.txt
+	@touch $@
+
+build/optimum/exporter.installed: requirements/optimum.txt build/optimum/bin/python
+	@echo 'Installing the exporter of optimum into build/optimum'
+	@build/optimum/bin/python -m $(PIP_INSTALL) $$(grep '^torch==' requirements/optimum.txt)
+	@build/optimum/bin/python -m $(PIP_INSTALL) -r requirements/optimum.txt
+	@touch $@
+
 build/containers/tools.installed: docker/check-requirements.txt build/containers/bin/python
 	@echo 'Installing $< into build/containers'
 	@build/containers/bin/python -m $(PIP_INSTALL) -r $<
 	@touch $@
 
 $(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python \
-		build/train/bin/python: %/bin/python:
+		build/train/bin/python build/live/bin/python build/optimum/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

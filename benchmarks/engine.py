@@ -30,10 +30,12 @@ from service.runtime.session import Graph
 from service.settings import RuntimeSettings
 
 PRECISIONS = {
-    "cpu": {"int8": "int8", "fp32": "float32"},
+    "cpu": {"int8": "int8", "fp32": "float32", "int4": "int8"},
     "cuda": {"fp16": "float16", "fp32-cuda": "float32"},
 }
-"""Our name of a variant → CTranslate2's compute type, by device."""
+"""Our name of a variant → CTranslate2's compute type, by device; 4 bits, which it has not on a CPU,
+are compared with its 8."""
+DEFAULT_PRECISIONS = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32-cuda")}
 FORCED = 20
 """Tokens of a translation of the random model."""
 FREE = 256
@@ -77,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precisions",
         nargs="+",
-        help="variants, by default all for the device: "
+        help="variants, by default all but int4 for the device: "
         + "; ".join(f"{device}: {', '.join(names)}" for device, names in PRECISIONS.items()),
     )
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32, 64])
@@ -118,7 +120,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _variants(arguments: argparse.Namespace) -> Sequence[str]:
     known = PRECISIONS[arguments.device]
-    wanted = arguments.precisions or list(known)
+    wanted = arguments.precisions or DEFAULT_PRECISIONS[arguments.device]
     if not {*wanted} <= {*known}:
         raise SystemExit(f"--precisions for {arguments.device} are {', '.join(known)}.")
     return wanted

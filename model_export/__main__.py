@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from model_export import evaluation, graph, inspection, pipeline, text_command
+from model_export import attention, evaluation, graph, inspection, pipeline, text_command
 from model_export.errors import ExportError, UnsupportedCheckpoint
 from service.errors import InvalidPackage, UnsupportedLanguage
 from service.package.directory import ModelDirectory
-from service.package.manifest import LanguagePair, Score
+from service.package.manifest import LanguagePair, Parity, Score
 
 MIN_LENGTH = 8
 """Least --max-source-tokens: shorter pieces are no sentences any more."""
@@ -67,27 +67,66 @@ def _convert(options: argparse.Namespace, console: Console) -> None:
 
 def _verify(options: argparse.Namespace, console: Console) -> None:
     directory = ModelDirectory.open(options.directory)
+    if options.picture is not None:
+        attention.require_picture(options.picture, options.sentence)
+    parity = _checked(options, directory, console)
+    console.print(inspection.variants(directory.manifest, parity))
+    if options.test_set is not None:
+        _score(options, directory, evaluation.TestSet.read(*options.test_set), console)
+    if options.sentence is not None:
+        variant = options.variant or directory.fastest("cpu")
+        found = attention.attend(directory, variant, options.sentence, options.pair)
+        console.print(inspection.alignment(found))
+        if options.picture is not None:
+            attention.draw(found, options.picture)
+
+
+def _checked(
+    options: argparse.Namespace, directory: ModelDirectory, console: Console
+) -> Mapping[str, Parity]:
+    """What comparing with the checkpoint gave, or gave when it was converted."""
     with console.status("Verifying") as status:
         report = _reporter(console, status.update)
-        text = text_command.text_options(options)
-        parity = pipeline.check(directory, options.source, text, report)
-    console.print(inspection.variants(directory.manifest, parity))
+        if options.source is not None:
+            text = text_command.text_options(options)
+            return pipeline.check(directory, options.source, text, report)
+        report("Checking hashes")
+        directory.check()
+    return directory.manifest.parity
+
+
+def _score(
+    options: argparse.Namespace,
+    directory: ModelDirectory,
+    test_set: evaluation.TestSet,
+    console: Console,
+) -> None:
+    """Every variant for the CPU, or the one that is asked for."""
+    variants = directory.manifest.variants
+    names = [name for name, one in variants.items() if "cpu" in one.devices]
+    for name in [options.variant] if options.variant else names:
+        found = _evaluated(options, options.directory, name, test_set, console)
+        console.print(inspection.evaluation(found, worst=0))
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     test_set = evaluation.TestSet.read(options.source, options.reference)
-    found = _evaluated(options, options.directory, test_set, console)
+    found = _evaluated(options, options.directory, options.variant, test_set, console)
     console.print(inspection.evaluation(found, options.worst))
     if options.baseline is not None:
-        baseline = _evaluated(options, options.baseline, test_set, console)
+        baseline = _evaluated(options, options.baseline, options.variant, test_set, console)
         console.print(inspection.comparison(baseline, found))
 
 
 def _evaluated(
-    options: argparse.Namespace, path: Path, test_set: evaluation.TestSet, console: Console
+    options: argparse.Namespace,
+    path: Path,
+    variant: str | None,
+    test_set: evaluation.TestSet,
+    console: Console,
 ) -> evaluation.Evaluation:
     directory = ModelDirectory.open(path)
-    variant = options.variant or next(iter(directory.manifest.variants))
+    variant = variant or next(iter(directory.manifest.variants))
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"{path} {variant}", total=len(test_set.sources))
         return evaluation.evaluate(
@@ -118,11 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_convert(commands)
-    verify = commands.add_parser("verify", help="compare a model directory with its checkpoint")
-    verify.add_argument("directory", type=Path, help="the model directory")
-    verify.add_argument("source", type=Path, help="the checkpoint that it was made from")
-    text_command.add_text(verify)
-    verify.set_defaults(run=_verify)
+    _add_verify(commands)
     inspect = commands.add_parser("inspect", help="show what a model directory holds")
     inspect.add_argument("directory", type=Path, help="the model directory")
     inspect.set_defaults(run=_inspect)
@@ -157,8 +192,8 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs="+",
         choices=list(graph.VARIANTS),
         default=list(graph.DEFAULT_VARIANTS),
-        help="variants to make (by default fp32 and int8, for a CPU); fp16 and fp32-cuda are for "
-        "CUDA, and fp16 takes half of fp32's room",
+        help="variants to make (by default fp32 and int8, for a CPU); int4 is smaller and slower; "
+        "fp16 and fp32-cuda are for CUDA, and fp16 takes half of fp32's room",
     )
     convert.add_argument(
         "--max-source-tokens",
@@ -187,6 +222,37 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         '{"test_set", "variant", "beam_size", "bleu", "chrf"}',
     )
     convert.add_argument("--force", action="store_true", help="replace the destination")
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = commands.add_parser(
+        "verify", help="check a model directory, against its checkpoint and on texts"
+    )
+    verify.set_defaults(run=_verify)
+    verify.add_argument("directory", type=Path, help="the model directory")
+    verify.add_argument(
+        "source",
+        type=Path,
+        nargs="?",
+        help="the checkpoint that it was made from; without it only hashes are checked",
+    )
+    text_command.add_text(verify)
+    verify.add_argument(
+        "--test-set",
+        type=Path,
+        nargs=2,
+        metavar=("SOURCE", "REFERENCE"),
+        help="two files, one sentence a line: BLEU and chrF of every variant for the CPU",
+    )
+    verify.add_argument("--beam-size", type=int, default=4, choices=range(1, 33), metavar="N")
+    verify.add_argument("--sentence", help="show what its translation attends to")
+    verify.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw it (.png, .svg; needs matplotlib)"
+    )
+    verify.add_argument("--variant", help="variant to translate with")
+    verify.add_argument(
+        "--pair", type=_pair, metavar="fr-en", help="languages (by default the model's first)"
+    )
 
 
 def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -3,6 +3,7 @@
 ExportError
 ├── UnsupportedCheckpoint      the source can't be converted; the message lists every reason
 ├── DestinationExists          the destination is there already and is not replaced unasked
+├── CannotDraw                 a sentence's attention can't be shown or drawn
 ├── InvalidTestSet             a test set's files can't be read or do not belong together
 └── VerificationFailed         what was written does not compute what the source computes
 """
@@ -29,6 +30,10 @@ class UnsupportedCheckpoint(ExportError):
 
 class DestinationExists(ExportError):
     """The destination is there already and is not replaced unasked."""
+
+
+class CannotDraw(ExportError):
+    """A sentence's attention can't be shown or drawn."""
 
 
 class InvalidTestSet(ExportError):

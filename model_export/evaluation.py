@@ -99,6 +99,38 @@ class Evaluation:
         return sorted(scored)[:count]
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedVariant:
+    """A variant in memory, on the CPU, with its text handling."""
+
+    model: OnnxSeq2Seq
+    text: TextPipeline
+    pair: LanguagePair
+    """What is translated."""
+
+    @classmethod
+    def load(
+        cls, directory: ModelDirectory, variant: str, pair: LanguagePair | None = None
+    ) -> LoadedVariant:
+        """pair: the model's first one by default.
+
+        Raises:
+            InvalidPackage: the directory has no such variant, or it can't be loaded.
+            UnsupportedLanguage: the model does not translate this pair.
+        """
+        manifest = directory.manifest
+        pair = pair or manifest.first_pair
+        known = Languages(manifest.pairs, manifest.sources, manifest.targets, manifest.languages)
+        pair = known.resolve(pair.source, pair.target)
+        model = OnnxSeq2Seq.load(directory, directory.variant(variant), RuntimeSettings(replicas=1))
+        tokenizer = Tokenizer.load(
+            directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
+        )
+        longest = manifest.limits.max_source_tokens
+        text = TextPipeline(tokenizer, longest, manifest.conditioning, manifest.languages)
+        return cls(model, text, pair)
+
+
 def evaluate(
     directory: ModelDirectory,
     variant: str,
@@ -116,16 +148,8 @@ def evaluate(
         InvalidPackage: the directory has no such variant, or it can't be loaded.
         UnsupportedLanguage: the model does not translate this pair.
     """
-    manifest = directory.manifest
-    pair = pair or manifest.first_pair
-    known = Languages(manifest.pairs, manifest.sources, manifest.targets, manifest.languages)
-    pair = known.resolve(pair.source, pair.target)
-    model = OnnxSeq2Seq.load(directory, directory.variant(variant), RuntimeSettings(replicas=1))
-    tokenizer = Tokenizer.load(
-        directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
-    )
-    longest = manifest.limits.max_source_tokens
-    text = TextPipeline(tokenizer, longest, manifest.conditioning, manifest.languages)
+    loaded = LoadedVariant.load(directory, variant, pair)
+    model, text, pair = loaded.model, loaded.text, loaded.pair
     options = DecodingOptions(beam_size=beam_size, start=text.start(pair))
     pieces = [text.encode(sentence, pair) for sentence in test_set.sources]
     sources = [ids for some in pieces for segment, ids in some if segment.translatable]
@@ -138,7 +162,8 @@ def evaluate(
         for some in pieces
     )
     tokens = sum(map(len, targets))
-    return Evaluation(f"{manifest.name} {variant}", test_set, translations, tokens, seconds)
+    name = f"{directory.manifest.name} {variant}"
+    return Evaluation(name, test_set, translations, tokens, seconds)
 
 
 def compare(first: Evaluation, second: Evaluation) -> Iterator[tuple[str, float, float, float]]:

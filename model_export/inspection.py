@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from model_export.attention import Attended
 from model_export.evaluation import Evaluation, compare
 from service.package.directory import ModelDirectory
 from service.package.manifest import Manifest, Parity
+from service.text.languages import name as name_of
 
 MEGABYTE = 1e6
 
@@ -20,9 +23,11 @@ def describe(directory: ModelDirectory) -> RenderableType:
     manifest = directory.manifest
     return Group(
         _facts(directory),
+        "",
         variants(manifest, manifest.parity),
         *([_scores(manifest)] if manifest.scores else []),
         _files(manifest),
+        _origins(manifest),
     )
 
 
@@ -75,34 +80,81 @@ def comparison(first: Evaluation, second: Evaluation) -> Table:
     return table
 
 
+def alignment(found: Attended) -> RenderableType:
+    """Each token of a translation with the source token that it attended to most."""
+    table = Table("translation", "attends most to", "share", title_justify="left")
+    table.title = "Attention"
+    for token, row in zip(found.target, found.attention, strict=True):
+        best = int(row.argmax())
+        table.add_row(escape(token), escape(found.source[best]), f"{row[best]:.0%}")
+    return Group(Text(found.translation), table)
+
+
 def _facts(directory: ModelDirectory) -> Table:
     manifest = directory.manifest
     limits, tokens = manifest.limits, manifest.tokens
+    size = sum(file.bytes for file in manifest.files.values())
     table = Table(show_header=False, box=None)
     rows = {
         "model": f"{manifest.name} ({manifest.family})",
         "languages": _languages(manifest),
         "architecture": manifest.architecture or "not stated",
         "attention": "shown" if manifest.attention else "none to show",
-        "directory": str(directory.path),
+        "is given": _conditioning(manifest) or "the sentence alone",
+        "limits": f"source {limits.max_source_tokens} tokens, longer sentences are split; target "
+        f"{limits.max_target_tokens} tokens; vocabulary {limits.target_vocabulary}",
+        "tokens": f"start {tokens.start}, end {tokens.end}, unknown {tokens.unknown}, "
+        f"padding {tokens.padding}",
+        "directory": f"{directory.path}, {size / MEGABYTE:.1f} MB",
+        "served": _served(directory),
         "licence": manifest.licence or "not stated",
         "made by": f"{manifest.provenance.exporter} on {manifest.provenance.created}, "
         f"from {manifest.provenance.source_kind}",
-        "limits": f"source {limits.max_source_tokens} tokens, target {limits.max_target_tokens}, "
-        f"vocabulary {limits.target_vocabulary}",
-        "tokens": f"start {tokens.start}, end {tokens.end}, unknown {tokens.unknown}, "
-        f"padding {tokens.padding}",
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     return table
 
 
 def _languages(manifest: Manifest) -> str:
-    parts = [f"{pair.source} → {pair.target}" for pair in manifest.pairs]
-    if manifest.sources and manifest.targets:
-        parts.append(f"{', '.join(manifest.sources)} → {', '.join(manifest.targets)}")
+    """With their names; each once where all are translated into all."""
+    parts = [
+        f"{pair.source} → {pair.target} ({name_of(pair.source)} → {name_of(pair.target)})"
+        for pair in manifest.pairs
+    ]
+    sources, targets = manifest.sources, manifest.targets
+    if sources == targets and sources:
+        parts.append(f"{len(sources)}, each into each: {', '.join(map(_named, sources))}")
+    elif sources and targets:
+        sides = (", ".join(map(_named, side)) for side in (sources, targets))
+        parts.append(" → ".join(sides))
     return "; ".join(parts)
+
+
+def _named(code: str) -> str:
+    return f"{code} {name_of(code)}"
+
+
+def _conditioning(manifest: Manifest) -> str:
+    """What the model is given besides the sentence."""
+    asked = manifest.conditioning
+    parts = [f"{asked.prompt!r} before the sentence"] if asked.prompt else []
+    for places, where in (
+        (asked.before, "before the sentence"),
+        (asked.after, "behind the sentence"),
+        (asked.start, "to begin the translation with"),
+    ):
+        parts += [
+            f"{f'token of the {place}' if isinstance(place, str) else f'token {place}'} {where}"
+            for place in places
+        ]
+    return "; ".join(parts)
+
+
+def _served(directory: ModelDirectory) -> str:
+    """What the service takes by itself on each device that there are variants for."""
+    devices = {device for one in directory.manifest.variants.values() for device in one.devices}
+    return ", ".join(f"{directory.fastest(device)} on {device}" for device in sorted(devices))
 
 
 def _scores(manifest: Manifest) -> Table:
@@ -122,6 +174,14 @@ def _scores(manifest: Manifest) -> Table:
 
 def _files(manifest: Manifest) -> Table:
     table = Table("file", "bytes", "SHA-256", title="Files", title_justify="left")
-    for name, file in manifest.files.items():
-        table.add_row(name, f"{file.bytes:,}", file.sha256[:16] + "…")
+    for path, file in manifest.files.items():
+        table.add_row(path, f"{file.bytes:,}", file.sha256[:16] + "…")
+    return table
+
+
+def _origins(manifest: Manifest) -> Table:
+    title = f"Made from ({manifest.provenance.source_kind})"
+    table = Table("file", "SHA-256", title=title, title_justify="left")
+    for path, digest in manifest.provenance.source_files.items():
+        table.add_row(path, digest[:16] + "…")
     return table

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import service
 from model_export import calibration, graph, package, sources, verify
-from model_export.spec import Checkpoint
+from model_export.spec import Checkpoint, Network, Transformer, parameters
 from model_export.vocabulary_files import TextOptions
 from service.package.directory import ModelDirectory
 from service.package.manifest import (
@@ -120,10 +120,22 @@ def _write(
         variants=variants,
         files=package.hashes(staging),
         attention=checkpoint.attention,
-        architecture=checkpoint.architecture,
+        architecture=checkpoint.architecture or _architecture(checkpoint.network),
         licence=options.licence,
         provenance=_provenance(checkpoint),
         scores=list(options.scores),
+    )
+
+
+def _architecture(network: Network) -> str | None:
+    """A Transformer in a line, for people."""
+    if not isinstance(network, Transformer):
+        return None
+    first, millions = network.encoder[0], parameters(network) / 1e6
+    return (
+        f"Transformer of {len(network.encoder)} + {len(network.decoder)} layers, width "
+        f"{network.source_embedding.table.shape[1]}, {first.attention.heads} heads, feed-forward "
+        f"{first.feed_forward.inner.bias.size}, {millions:.3g} million weights"
     )
 
 

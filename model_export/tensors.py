@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from model_export import pickled
+from model_export import optimum, pickled
 from model_export.errors import UnsupportedCheckpoint
 from model_export.spec import Array
 
@@ -46,9 +46,14 @@ class Tensors:
         self,
         stored: Mapping[str, Stored],
         maps: Collection[mmap.mmap] = (),
+        *,
         described_by: str = "config.json",
+        rounded: bool = False,
     ) -> None:
-        """described_by: what says which shapes they have, for messages."""
+        """maps: files that tensors are mapped from; described_by: what says which shapes they have,
+        for messages; rounded: whether copies of a tensor may differ, as each was rounded by itself.
+        """
+        self.rounded = rounded
         self._problems: list[str] = []
         self._taken: dict[str, Array] = {}
         self._stored = stored
@@ -62,9 +67,13 @@ class Tensors:
         Raises:
             UnsupportedCheckpoint: there is none, or one of them can't be read.
         """
-        paths = [directory / name for name in weight_files(directory)]
+        names = weight_files(directory)
+        paths = [directory / name for name in names]
         if paths[0].name.endswith(".json"):
             paths = paths[1:]
+        if paths[0].suffix == ".onnx":
+            found = optimum.load(directory, names)
+            return cls(found.tensors, found.maps, rounded=found.rounded)
         if paths[0].suffix == ".bin":
             return cls({name: one for path in paths for name, one in pickled.load(path).items()})
         files = [_SafetensorsFile.open(path) for path in paths]
@@ -128,7 +137,7 @@ class Tensors:
 
 def weight_files(directory: Path) -> list[str]:
     """Names of the files with the weights: model.safetensors, or pytorch_model.bin, or the index of
-    either and all that it names.
+    either and all that it names, or the graphs that optimum exported.
 
     Raises:
         UnsupportedCheckpoint: there are none, or some are missing.
@@ -139,6 +148,8 @@ def weight_files(directory: Path) -> list[str]:
         index = f"{name}.index.json"
         if (directory / index).is_file():
             return [index, *_shards(directory, index)]
+    if graphs := optimum.graph_files(directory):
+        return graphs
     raise UnsupportedCheckpoint([f"{SAFETENSORS} is missing."])
 
 

@@ -12,6 +12,7 @@ from onnx import ModelProto
 from model_export.graph import decoder, encoder, recurrent_decoder, recurrent_encoder
 from model_export.graph.builder import FLOAT
 from model_export.graph.cuda import ForCuda
+from model_export.graph.int4 import BlockInt4
 from model_export.graph.precision import (
     CalibratedInt8,
     Float32,
@@ -28,7 +29,7 @@ from model_export.spec import Network, Transformer
 class Kind(NamedTuple):
     """One way to author both graphs."""
 
-    precision: Literal["fp32", "int8", "fp16"]
+    precision: Literal["fp32", "int8", "int4", "fp16"]
     device: Literal["cpu", "cuda"]
     """Where every operator has a kernel."""
     make: Callable[[], Precision]
@@ -37,6 +38,7 @@ class Kind(NamedTuple):
 VARIANTS: Mapping[str, Kind] = {
     "fp32": Kind("fp32", "cpu", Float32),
     "int8": Kind("int8", "cpu", RowScaledInt8),
+    "int4": Kind("int4", "cpu", BlockInt4),
     "fp16": Kind("fp16", "cuda", ForCuda),
     "fp32-cuda": Kind("fp32", "cuda", partial(ForCuda, FLOAT)),
 }

@@ -10,10 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from matplotlib.figure import Figure
-
+from model_export.attention import DPI, picture_of
 from model_export.training.lstm import load
 from model_export.training.lstm_decoding import Translator, pad, translate
 from model_export.training.lstm_vocabulary import END, Vocabulary
@@ -41,21 +38,7 @@ def draw(
     """Draw what the greedy translation of a sentence attended to, token by token."""
     chosen, attention = translator.greedy(pad([source_ids]))
     figure = picture_of(attention[0], source.pieces(source_ids), target.pieces(chosen[0]))
-    figure.savefig(picture, dpi=80)
-
-
-def picture_of(
-    attention: npt.NDArray[np.float32], source: Sequence[str], target: Sequence[str]
-) -> Figure:
-    """attention: [target, source]; each row sums to one. Dark is much."""
-    size = (1.5 + 0.5 * len(source), 1.2 + 0.38 * len(target))
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(attention, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(source)), source, rotation=60, ha="left")
-    axes.set_yticks(range(len(target)), target)
-    axes.xaxis.tick_top()
-    return figure
+    figure.savefig(picture, dpi=DPI)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from service.errors import CorruptFile, InvalidPackage, MissingFile, UnsupportedFormat
 from service.package.manifest import FORMAT, MANIFEST_NAME, File, Manifest, Variant
 
-FASTEST_FIRST = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
+FASTEST_FIRST = {"cpu": ("int8", "int4", "fp32"), "cuda": ("fp16", "fp32")}
 """Precisions by device."""
 
 

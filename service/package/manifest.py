@@ -96,7 +96,7 @@ class Tokenizers(_Strict):
 class Variant(_Strict):
     """One precision of the two graphs."""
 
-    precision: Literal["fp32", "int8", "fp16"]
+    precision: Literal["fp32", "int8", "int4", "fp16"]
     devices: Annotated[list[Literal["cpu", "cuda"]], Field(min_length=1)]
     """Where all of its operators have kernels."""
     encoder: FileName

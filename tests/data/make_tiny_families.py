@@ -2,6 +2,9 @@
 in the shape in which checkpoints are published, and what transformers and CTranslate2 make of it.
 
     python make_tiny_families.py PAIRS.tsv text families [NAME …]
+    python make_tiny_families.py --goldens text families [NAME …]
+
+The second keeps the models that are there and makes their goldens afresh.
 
 Needs torch==2.13.0, transformers 5.23, ctranslate2 4.8.5, tokenizers and sentencepiece 0.2.3.
 PAIRS.tsv: some thousands of lines of French and English, with a tab in between (Tatoeba, CC BY 2.0
@@ -208,28 +211,44 @@ FAMILIES = {
 }  # fmt: skip
 
 
-def main(pairs: Path, text: Path, destination: Path, names: list[str]) -> None:
+def main(pairs: str, text: Path, destination: Path, names: list[str]) -> None:
     torch.set_num_threads(1)
-    rows = [line.split("\t")[:2] for line in pairs.read_text(encoding="utf-8").splitlines()]
+    lines = [*lines_of(text), *OTHERS]
+    if pairs == "--goldens":
+        for name in names or FAMILIES:
+            sys.stdout.write(f"{name}\n")
+            remake(FAMILIES[name], lines, destination / name)
+        return
+    rows = [line.split("\t")[:2] for line in Path(pairs).read_text("utf-8").splitlines()]
     training = [side for row in rows[:4000] for side in row] + list(OTHERS)
-    lines = [
-        line
-        for side in ("fr", "en")
-        for line in (text / f"tatoeba.{side}").read_text(encoding="utf-8").splitlines()[:LINES]
-    ]
     _write(destination.with_name("families-lines.json"), OTHERS)
     for name in names or FAMILIES:
         sys.stdout.write(f"{name}\n")
-        make(name, FAMILIES[name], training, [*lines, *OTHERS], destination / name)
+        make(FAMILIES[name], training, lines, destination / name)
 
 
-def make(name: str, family: Family, training: list[str], lines: list[str], path: Path) -> None:
+def lines_of(text: Path) -> list[str]:
+    texts = [(text / f"tatoeba.{side}").read_text(encoding="utf-8") for side in ("fr", "en")]
+    return [line for one in texts for line in one.splitlines()[:LINES]]
+
+
+def make(family: Family, training: list[str], lines: list[str], path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     family.vocabulary(path, training)
     tokenizer = getattr(transformers, family.tokenizer).from_pretrained(path, **_extra(family))
     model = make_model(family, tokenizer, lines).eval()
     write(family, tokenizer, model, path)
+    write_golden(family, tokenizer, model, lines, path)
+
+
+def remake(family: Family, lines: list[str], path: Path) -> None:
+    tokenizer = getattr(transformers, family.tokenizer).from_pretrained(path, **_extra(family))
+    kind = getattr(transformers, f"{family.model}ForConditionalGeneration")
+    write_golden(family, tokenizer, kind.from_pretrained(path).eval(), lines, path)
+
+
+def write_golden(family: Family, tokenizer: Any, model: Any, lines: list[str], path: Path) -> None:
     sentences = [lines[number] for number in SENTENCES]
     golden = {
         "lines": encode_lines(family, tokenizer, lines, path),
@@ -479,4 +498,4 @@ def _write(path: Path, content: object) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])

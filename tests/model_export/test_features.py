@@ -76,29 +76,33 @@ def test_greedy_translations_are_the_reference_s(network: Transformer, tmp_path:
         assert list(best.target_ids) == reference.greedy(network, source, START, END, 24)
 
 
-@pytest.mark.parametrize("variant", ["fp32", "int8", "calibrated"])
+@pytest.mark.parametrize("variant", ["fp32", "int8", "calibrated", "int4"])
 def test_company_does_not_change_a_digit(
     network: Transformer, tmp_path: Path, variant: str
 ) -> None:
     ranges = calibration.observe_ids(network, SOURCES, TARGET) if variant == "calibrated" else None
-    model = served(network, tmp_path, "fp32" if variant == "fp32" else "int8", ranges)
+    model = served(network, tmp_path, "int8" if variant == "calibrated" else variant, ranges)
     together = decode(model, SOURCES, [BEAM] * len(SOURCES), TARGET)
     for source, expected in zip(SOURCES, together, strict=True):
         (alone,) = decode(model, [source], [BEAM], TARGET)
         assert alone == expected
 
 
-@pytest.mark.parametrize("variant", ["int8", "calibrated", "fp16"])
-def test_less_precision_stays_close(network: Transformer, tmp_path: Path, variant: str) -> None:
+@pytest.mark.parametrize(
+    ("variant", "most"), [("int8", 0.25), ("calibrated", 0.25), ("int4", 1.0), ("fp16", 0.01)]
+)
+def test_less_precision_stays_close(
+    network: Transformer, tmp_path: Path, variant: str, most: float
+) -> None:
     ranges = calibration.observe_ids(network, SOURCES, TARGET) if variant == "calibrated" else None
     exact = served(network, tmp_path, "fp32")
-    model = served(network, tmp_path, "fp16" if variant == "fp16" else "int8", ranges)
+    model = served(network, tmp_path, "int8" if variant == "calibrated" else variant, ranges)
     targets = decode(exact, SOURCES, [DecodingOptions(max_decoding_length=20)] * 6, TARGET)
     asked = [DecodingOptions(scored_target=best.target_ids) for best, *_ in targets]
     expected, found = (decode(one, SOURCES, asked, TARGET) for one in (exact, model))
     pairs = [(a.log_probs, b.log_probs) for (a,), (b,) in zip(expected, found, strict=True)]
     error = np.abs(np.concatenate([np.subtract(a, b) for a, b in pairs])).mean()
-    assert 0 < error < (0.01 if variant == "fp16" else 0.25)
+    assert 0 < error < most
 
 
 def test_activations_beyond_float16_are_kept_in_float32(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
-"""The README's table of what the families have in them, made from what is read of each."""
+"""The README's tables of the families, made from what is read and made of each."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 
-from model_export import sources
+from model_export import graph, pipeline, sources
 from model_export.spec import SSRU, Checkpoint, RMSNorm, Transformer
+from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair
+from tests import recurrent_models
 from tests.conftest import DATA, TINY_MARIAN
 
 README = Path(__file__).parents[2] / "README.md"
@@ -32,6 +35,15 @@ HEADER = (
     "| | norms | positions | feed-forward | own output matrix | the source is given | "
     "the translation begins with |\n|---|---|---|---|---|---|---|\n"
 )
+
+
+RECURRENT = {
+    "Keras 3, with attention": "dot_attention",
+    "Keras 3, without": "lstm",
+    "Keras 3, text inside": "text_inside",
+    "`train lstm`": "recipe",
+    "PyTorch's tutorial": "pytorch_tutorial",
+}
 
 
 def row(name: str, checkpoint: Checkpoint) -> str:
@@ -79,6 +91,45 @@ NEED_PAIRS = (
     *("mBART", "BART", "Pegasus", "mT5"),
     *(name for name in CHECKPOINTS if name.startswith("Marian's own")),
 )
+
+
+def tokens(checkpoint: Checkpoint) -> str:
+    """What kind of tokenizer the target has."""
+    content = json.loads(checkpoint.target_tokenizer.to_str())
+    kind: str = content["model"]["type"]
+    if kind == "WordLevel":
+        return "a list"
+    byte_level = "ByteLevel" in json.dumps(content["pre_tokenizer"])
+    return f"{'byte-level' if byte_level else 'SentencePiece'} {kind}"
+
+
+def abilities(name: str, checkpoint: Checkpoint, made: ModelDirectory) -> str:
+    forced = [
+        "of the language" if isinstance(place, str) else "of the model"
+        for place in checkpoint.conditioning.start
+    ]
+    columns = [tokens(checkpoint), *(forced or [""]), "yes" if checkpoint.attention else "none"]
+    columns += ["yes" if variant in made.manifest.parity else "no" for variant in graph.VARIANTS]
+    return f"| {name} | {' | '.join(columns)} |\n"
+
+
+def test_the_readme_says_what_is_made_of_each_family(tmp_path: Path) -> None:
+    """Every variant of each is made, and compared with the reference."""
+    columns = ("tokens", "forced token", "attention", *graph.VARIANTS)
+    table = f"| | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}\n"
+    for name, path in CHECKPOINTS.items():
+        pairs = (LanguagePair(source="fr", target="en"),) if name in NEED_PAIRS else ()
+        options = pipeline.ExportOptions(
+            name="x", pairs=pairs, variants=list(graph.VARIANTS), replace=True
+        )
+        pipeline.convert(path, tmp_path / "x", options, lambda stage: None)
+        made = ModelDirectory.open(tmp_path / "x")
+        table += abilities(name, sources.load(path, pairs), made)
+    for name, model in RECURRENT.items():
+        directory = recurrent_models.convert(model, tmp_path, variants=list(graph.VARIANTS))
+        checkpoint = recurrent_models.read(model, tmp_path)
+        table += abilities(name, checkpoint, ModelDirectory.open(directory))
+    assert table in README.read_text(encoding="utf-8"), table
 
 
 def test_the_readme_names_every_kind_with_its_command() -> None:

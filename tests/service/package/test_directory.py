@@ -132,6 +132,8 @@ def with_variants(copy: Path, *variants: str) -> ModelDirectory:
 def test_each_device_gets_its_fastest_variant(copy: Path) -> None:
     directory = with_variants(copy, "fp32-cpu", "int8-cpu", "fp16-cuda", "fp32-cuda")
     assert (directory.fastest("cpu"), directory.fastest("cuda")) == ("int8-cpu", "fp16-cuda")
+    directory = with_variants(copy, "fp32-cpu", "int8-cpu", "int4-cpu")
+    assert directory.fastest("cpu") == "int8-cpu"
     directory = with_variants(copy, "fp32-cpu", "fp32-cuda")
     assert (directory.fastest("cpu"), directory.fastest("cuda")) == ("fp32-cpu", "fp32-cuda")
 
