@@ -45,7 +45,8 @@ bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS
 
 .PHONY: test-train
 test-train: build/train/recipes.installed ## Run the tests of the training recipes. ARGS.
-	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training $(ARGS)
+	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training \
+		tests/model_export/test_toolkits.py tests/model_export/test_toolkit_refusals.py $(ARGS)
 
 .PHONY: test-live
 test-live: build/live/toolkits.installed build/optimum/exporter.installed ## Make the goldens afresh and compare them. ARGS.

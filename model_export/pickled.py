@@ -1,4 +1,4 @@
-"""PyTorch's own files of weights, which are pickles: read by torch with weights_only or not at all.
+"""PyTorch's own files, which are pickles: read by torch with weights_only or not at all.
 
 torch is not among the exporter's dependencies. Where it is not installed, such a file is refused
 with a message that says how to do without.
@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
-from collections.abc import Mapping
+import pickletools
+import re
+import zipfile
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from model_export.errors import UnsupportedCheckpoint
 from model_export.spec import Array
+
+Allowed = type | tuple[type, str]
+"""A class, or one that stands in for another, of this name."""
+WITHOUT_TORCH = (
+    "have transformers write model.safetensors: "
+    "`AutoModelForSeq2SeqLM.from_pretrained(…).save_pretrained(…)`."
+)
 
 
 def load(path: Path) -> Mapping[str, StoredByTorch]:
@@ -23,15 +33,68 @@ def load(path: Path) -> Mapping[str, StoredByTorch]:
     Raises:
         UnsupportedCheckpoint: torch is not installed, or the file holds anything but tensors.
     """
+    found = content(path, (), WITHOUT_TORCH)
+    tensors = named_tensors(found)
+    if tensors is None:
+        raise UnsupportedCheckpoint([f"{path.name} holds something else than named tensors."])
+    return tensors
+
+
+def content(path: Path, classes: Collection[Allowed], otherwise: str = "") -> Any:
+    """All that a file holds: tensors, plain values and instances of these classes.
+
+    otherwise: what to do instead of installing torch, for a message.
+
+    Raises:
+        UnsupportedCheckpoint: torch is not installed, or the file names any other class or function
+            than these and torch's own harmless ones.
+    """
     if importlib.util.find_spec("torch") is None:
+        advice = ["`pip install torch`", *([otherwise.removesuffix(".")] if otherwise else [])]
         raise UnsupportedCheckpoint(
-            [
-                f"{path.name} is a pickle, which only torch can read safely: `pip install torch`, "
-                "or have transformers write model.safetensors: "
-                "`AutoModelForSeq2SeqLM.from_pretrained(…).save_pretrained(…)`."
-            ]
+            [f"{path.name} is a pickle, which only torch can read safely: {', or '.join(advice)}."]
         )
-    return _load(path)
+    return _content(path, classes)
+
+
+def parts(path: Path, classes: Collection[Allowed]) -> dict[str, Any]:
+    """content() of a file that holds several things by name.
+
+    Raises:
+        UnsupportedCheckpoint: it does not, or as content().
+    """
+    found = content(path, classes)
+    if not isinstance(found, dict):
+        raise UnsupportedCheckpoint([f"{path.name} holds no parts by name."])
+    return found
+
+
+def named_tensors(found: object) -> Mapping[str, StoredByTorch] | None:
+    """The tensors of a state dict; None if it is none."""
+    import torch
+
+    if not isinstance(found, dict) or not all(map(torch.is_tensor, found.values())):
+        return None
+    return {name: StoredByTorch(tensor) for name, tensor in found.items()}
+
+
+def texts(path: Path) -> set[str]:
+    """Texts in a file of torch.save, of which nothing is run; none if it is no such file."""
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                return _texts(file, 4)  # a magic number, a version, the machine, what was saved
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            with archive.open(names[0]) as member:
+                return _texts(member, 1)
+    except (OSError, ValueError, IndexError, zipfile.BadZipFile):
+        return set()
+
+
+def _texts(file: IO[bytes], pickles: int) -> set[str]:
+    found = (argument for _ in range(pickles) for _, argument, _ in pickletools.genops(file))
+    return {argument for argument in found if isinstance(argument, str)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +119,29 @@ class StoredByTorch:
         return found
 
 
+class Inert:
+    """Stands in for a toolkit's class whose instances nobody looks at: it does nothing."""
+
+
 _SAFETENSORS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
 
 
-def _load(path: Path) -> Mapping[str, StoredByTorch]:
+def _content(path: Path, classes: Collection[Allowed]) -> Any:
     import torch
 
     try:
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # only files of torch 1.6 and later can be mapped
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(classes)):
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            except RuntimeError:  # only files of torch 1.6 and later can be mapped
+                return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise UnsupportedCheckpoint(
-            [f"{path.name} is no file of tensors alone, and is not read: {_first_line(error)}"]
+            [f"{path.name} is no file of tensors alone, and is not read: {_reason(error)}"]
         ) from error
-    if not isinstance(content, dict) or not all(map(torch.is_tensor, content.values())):
-        raise UnsupportedCheckpoint([f"{path.name} holds something else than named tensors."])
-    return {name: StoredByTorch(tensor) for name, tensor in content.items()}
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _reason(error: Exception) -> str:
+    """What the file wants to run, if that is the matter."""
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f"it names {named[1]}." if named else str(error).partition("\n")[0]

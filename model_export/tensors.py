@@ -76,12 +76,25 @@ class Tensors:
             return cls(found.tensors, found.maps, rounded=found.rounded)
         if paths[0].suffix == ".bin":
             return cls({name: one for path in paths for name, one in pickled.load(path).items()})
+        return cls.of_files(paths)
+
+    @classmethod
+    def of_files(cls, paths: Collection[Path], described_by: str = "config.json") -> Tensors:
+        """The tensors of safetensors files.
+
+        Raises:
+            UnsupportedCheckpoint: one of them can't be read.
+        """
         files = [_SafetensorsFile.open(path) for path in paths]
         stored = {name: one for file in files for name, one in file.tensors.items()}
-        return cls(stored, [file.data for file in files])
+        return cls(stored, [file.data for file in files], described_by=described_by)
 
     def __contains__(self, name: str) -> bool:
         return name in self._stored
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Of a tensor, if there is one of this name."""
+        return self._stored[name].shape if name in self._stored else None
 
     def take(self, name: str, shape: tuple[int, ...]) -> Array:
         """The tensor of this name as float32; zeros when it can't be had. Not to be changed.

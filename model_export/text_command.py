@@ -15,7 +15,7 @@ ESCAPES = {r"\t": "\t", r"\n": "\n"}
 
 def add_text(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    group = parser.add_argument_group("text, if the checkpoint does not say it (Keras, PyTorch)")
+    group = parser.add_argument_group("text, if the checkpoint does not say it")
     for side in ("source", "target"):
         group.add_argument(
             f"--{side}-vocabulary",

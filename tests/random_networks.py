@@ -159,6 +159,9 @@ def _features() -> dict[str, Transformer]:
         "ssru": one.recurrent(one.network()),
         "ssru, pre-norm, projected": one.recurrent(one.norm_first(one.network()), output=True),
         "gelu by sigmoid": one.network(activation="gelu_sigmoid"),
+        "pre-norm, rms, gated": one.norm_first(
+            one.network(rms=True, gated=True, activation="swish"), rms=True
+        ),
     }
 
 

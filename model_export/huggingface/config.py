@@ -77,6 +77,10 @@ class Config:
         self._known.add(name)
         return self._content.get(name)
 
+    def has(self, name: str) -> bool:
+        """Whether the field is there, with whatever value."""
+        return name in self._content
+
     def size(self, name: str) -> int:
         """A positive whole number."""
         value = self.get(name)

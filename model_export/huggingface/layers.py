@@ -75,13 +75,16 @@ class BartLike:
 class BartLikeWeights:
     """Builds the parts of a network from its tensors."""
 
+    prefix = "model."
+    """What the names of the layers' weights begin with."""
+
     def __init__(self, shape: BartLike, tensors: Tensors) -> None:
         self.shape = shape
         self.tensors = tensors
 
     def network(
         self,
-        positions: tuple[Array, Array],
+        positions: tuple[Array | None, Array | None],
         *,
         norm_first: bool,
         embedding_norm: bool,
@@ -91,14 +94,18 @@ class BartLikeWeights:
         """positions: of the encoder and the decoder, row 0 for the first token."""
         source, target = (
             Embedding(
-                table=self.table(f"model.{side}.embed_tokens.weight"),
+                table=self.table(f"{self.prefix}{side}.embed_tokens.weight"),
                 scale=self.shape.scale,
                 positions=table,
-                norm=self.norm(f"model.{side}.layernorm_embedding") if embedding_norm else None,
+                norm=self.norm(f"{self.prefix}{side}.layernorm_embedding")
+                if embedding_norm
+                else None,
             )
             for side, table in zip(SIDES, positions, strict=True)
         )
-        final = [self.norm(f"model.{side}.layer_norm") if final_norm else None for side in SIDES]
+        final = [
+            self.norm(f"{self.prefix}{side}.layer_norm") if final_norm else None for side in SIDES
+        ]
         return Transformer(
             source_embedding=source,
             encoder=tuple(map(self.encoder_layer, range(self.shape.layers[0]))),
@@ -125,7 +132,7 @@ class BartLikeWeights:
         return Linear(table.T, added)
 
     def encoder_layer(self, index: int) -> EncoderLayer:
-        prefix = f"model.encoder.layers.{index}"
+        prefix = f"{self.prefix}encoder.layers.{index}"
         return EncoderLayer(
             attention=self.attention(f"{prefix}.self_attn", 0),
             attention_norm=self.norm(f"{prefix}.self_attn_layer_norm"),
@@ -134,7 +141,7 @@ class BartLikeWeights:
         )
 
     def decoder_layer(self, index: int) -> DecoderLayer:
-        prefix = f"model.decoder.layers.{index}"
+        prefix = f"{self.prefix}decoder.layers.{index}"
         return DecoderLayer(
             self_attention=self.attention(f"{prefix}.self_attn", 1),
             self_attention_norm=self.norm(f"{prefix}.self_attn_layer_norm"),
@@ -172,7 +179,7 @@ class BartLikeWeights:
     def learned_positions(self, side: str, offset: int) -> Array:
         """A learned table, without the rows before the first token's."""
         shape = (self.shape.longest + offset, self.shape.width)
-        return self.tensors.take(f"model.{side}.embed_positions.weight", shape)[offset:]
+        return self.tensors.take(f"{self.prefix}{side}.embed_positions.weight", shape)[offset:]
 
 
 def shared_table(

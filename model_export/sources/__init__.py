@@ -7,6 +7,8 @@ from typing import Protocol
 
 from model_export.errors import UnsupportedCheckpoint
 from model_export.sources import (
+    eole,
+    fairseq,
     huggingface_bart,
     huggingface_m2m100,
     huggingface_marian,
@@ -16,6 +18,7 @@ from model_export.sources import (
     huggingface_t5,
     keras,
     marian,
+    opennmt_py,
     pytorch_tutorial,
 )
 from model_export.spec import Checkpoint
@@ -57,7 +60,13 @@ SOURCES: tuple[Source, ...] = (
     huggingface_t5,
     marian,
 )
-SOURCES_WITHOUT_TEXT: tuple[SourceWithoutText, ...] = (keras, pytorch_tutorial)
+SOURCES_WITHOUT_TEXT: tuple[SourceWithoutText, ...] = (
+    keras,
+    opennmt_py,
+    eole,
+    fairseq,
+    pytorch_tutorial,
+)
 
 
 def load(
