@@ -29,6 +29,8 @@ from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
 from service.scorer import ScorableText, Scorer
 from service.settings import Settings
+from service.source_language import SourceLanguages
+from service.text.language_detection import LanguageDetector
 from service.text.languages import Languages
 from service.text.pipeline import TextPipeline
 from service.text.tokenizer import Tokenizer
@@ -209,7 +211,14 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
             target=model.target,
         ),
         languages=model.languages,
+        source_languages=_source_languages(settings, model.languages),
         model=model.description,
         metrics=metrics,
         engine_alive=lambda: model.engine.alive,
     )
+
+
+def _source_languages(settings: Settings, languages: Languages) -> SourceLanguages | None:
+    if not settings.detection.enabled:
+        return None
+    return SourceLanguages(languages, LanguageDetector.load())

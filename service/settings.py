@@ -132,6 +132,15 @@ class CacheSettings(_Group):
     )
 
 
+class DetectionSettings(_Group):
+    """Finding out the language of a text."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether languages are detected, which source auto and POST /detect need.",
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -182,6 +191,7 @@ class Settings(BaseSettings):
     runtime: RuntimeSettings = RuntimeSettings()
     scheduling: SchedulingSettings = SchedulingSettings()
     cache: CacheSettings = CacheSettings()
+    detection: DetectionSettings = DetectionSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.scorer import Scorer
     from service.settings import Settings
+    from service.source_language import SourceLanguages
     from service.text.languages import Languages
     from service.translator import Translator
 
@@ -40,6 +41,8 @@ class Service:
     translator: Translator
     scorer: Scorer
     languages: Languages
+    source_languages: SourceLanguages | None
+    """None where languages are not detected."""
     model: ModelDescription
     metrics: Metrics
     engine_alive: Callable[[], bool]

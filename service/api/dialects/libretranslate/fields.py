@@ -34,7 +34,7 @@ class TranslateBody(BaseModel):
         examples=["Bonjour tout le monde. Comment allez-vous ?"],
     )
     source: str = Field(
-        description="Language of the text. GET /languages lists what is served; auto is not.",
+        description="Language of the text, as GET /languages lists it, or auto.",
         examples=["fr"],
     )
     target: str = Field(description="Language to translate into.", examples=["en"])
@@ -221,7 +221,19 @@ class ScoreBody(BaseModel):
     api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
 
 
-Body = TypeVar("Body", TranslateBody, ScoreBody)
+class DetectBody(BaseModel):
+    """Parameters of POST /detect. Other fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    q: Texts = Field(
+        description="Text whose language is asked for; a list of texts has one answer.",
+        examples=["Bonjour tout le monde."],
+    )
+    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+
+
+Body = TypeVar("Body", TranslateBody, ScoreBody, DetectBody)
 
 
 def validated(kind: type[Body], parameters: Mapping[str, object], required: Sequence[str]) -> Body:
