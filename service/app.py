@@ -28,8 +28,9 @@ from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
 from service.scorer import ScorableText, Scorer
-from service.settings import Settings
+from service.settings import Settings, SuggestionSettings
 from service.source_language import SourceLanguages
+from service.suggestions import Suggestions
 from service.text.language_detection import LanguageDetector
 from service.text.languages import Languages
 from service.text.pipeline import TextPipeline
@@ -212,6 +213,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
         ),
         languages=model.languages,
         source_languages=_source_languages(settings, model.languages),
+        suggestions=_suggestions(settings.suggestions),
         model=model.description,
         metrics=metrics,
         engine_alive=lambda: model.engine.alive,
@@ -222,3 +224,9 @@ def _source_languages(settings: Settings, languages: Languages) -> SourceLanguag
     if not settings.detection.enabled:
         return None
     return SourceLanguages(languages, LanguageDetector.load())
+
+
+def _suggestions(settings: SuggestionSettings) -> Suggestions | None:
+    if settings.file is None:
+        return None
+    return Suggestions(settings.file, settings.max_mb * 2**20)

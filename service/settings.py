@@ -141,6 +141,18 @@ class DetectionSettings(_Group):
     )
 
 
+class SuggestionSettings(_Group):
+    """Better translations that users suggest."""
+
+    file: Path | None = Field(
+        default=None,
+        description="File to which POST /suggest appends, as JSON lines; without one it is off.",
+    )
+    max_mb: Positive = Field(
+        default=100, description="Size of that file from which suggestions are refused (MiB)."
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -192,6 +204,7 @@ class Settings(BaseSettings):
     scheduling: SchedulingSettings = SchedulingSettings()
     cache: CacheSettings = CacheSettings()
     detection: DetectionSettings = DetectionSettings()
+    suggestions: SuggestionSettings = SuggestionSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

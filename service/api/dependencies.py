@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from service.scorer import Scorer
     from service.settings import Settings
     from service.source_language import SourceLanguages
+    from service.suggestions import Suggestions
     from service.text.languages import Languages
     from service.translator import Translator
 
@@ -43,6 +44,8 @@ class Service:
     languages: Languages
     source_languages: SourceLanguages | None
     """None where languages are not detected."""
+    suggestions: Suggestions | None
+    """None where none are taken."""
     model: ModelDescription
     metrics: Metrics
     engine_alive: Callable[[], bool]

@@ -233,7 +233,7 @@ class DetectBody(BaseModel):
     api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
 
 
-Body = TypeVar("Body", TranslateBody, ScoreBody, DetectBody)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def validated(kind: type[Body], parameters: Mapping[str, object], required: Sequence[str]) -> Body:
@@ -250,4 +250,6 @@ def validated(kind: type[Body], parameters: Mapping[str, object], required: Sequ
         return kind.model_validate(given)
     except ValidationError as error:
         name = str(error.errors(include_input=False)[0]["loc"][0])
-        raise InvalidRequest(f"Invalid request: {name} parameter {EXPECTED[name]}") from None
+        one_text = kind.model_fields[name].annotation is str
+        expected = "must be a string" if one_text else EXPECTED[name]
+        raise InvalidRequest(f"Invalid request: {name} parameter {expected}") from None

@@ -30,6 +30,7 @@ from service.api.dialects.libretranslate.fields import (
     TranslateBody,
     validated,
 )
+from service.api.dialects.libretranslate.frontend import FrontendSettings, frontend_settings
 from service.api.dialects.libretranslate.options import (
     at_most,
     characters,
@@ -44,6 +45,11 @@ from service.api.dialects.libretranslate.replies import (
     TranslateReply,
 )
 from service.api.dialects.libretranslate.scoring import score
+from service.api.dialects.libretranslate.suggestions import (
+    SuggestReply,
+    suggest,
+    suggest_documentation,
+)
 from service.decoding.alignment import most_attended
 from service.domain import (
     DetectedLanguage,
@@ -96,6 +102,22 @@ def router(settings: Settings) -> APIRouter:
         openapi_extra={"requestBody": detect_documentation()},
     )
     routes.add_api_route(
+        "/suggest",
+        suggest,
+        methods=["POST"],
+        summary="Suggest a better translation",
+        response_model=SuggestReply,
+        responses=DIALECT.documented(400, 403, 413, 415),
+        openapi_extra={"requestBody": suggest_documentation()},
+    )
+    routes.add_api_route(
+        "/frontend/settings",
+        frontend_settings,
+        methods=["GET"],
+        summary="What front ends have to know",
+        response_model=FrontendSettings,
+    )
+    routes.add_api_route(
         "/languages",
         languages,
         methods=["GET"],
@@ -114,6 +136,10 @@ def router(settings: Settings) -> APIRouter:
     routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
     routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
     routes.add_api_route("/detect/", detect, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/suggest/", suggest, methods=["POST"], include_in_schema=False)
+    routes.add_api_route(
+        "/frontend/settings/", frontend_settings, methods=["GET"], include_in_schema=False
+    )
     routes.add_api_route("/languages/", languages, methods=["GET"], include_in_schema=False)
     routes.add_api_route("/health/", health, methods=["GET"], include_in_schema=False)
     return routes
