@@ -14,6 +14,7 @@ from service import __version__
 from service.api import operations
 from service.api.dependencies import ModelDescription, Service
 from service.api.dialect import Dialects
+from service.api.dialects.deepl import routes as deepl
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
@@ -39,7 +40,7 @@ from service.translator import Text, Translator
 
 DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
-    "LibreTranslate's, so its clients work here."
+    "LibreTranslate's, so its clients work here; so do DeepL's for texts, with /v2."
 )
 
 WARM_UP = "1, 2, 3."
@@ -142,9 +143,10 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    dialects = Dialects(libretranslate.DIALECT)
+    dialects = Dialects(libretranslate.DIALECT, deepl.DIALECT)
     dialects.word_errors(app)
     app.include_router(libretranslate.router(settings))
+    app.include_router(deepl.router())
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
     app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)

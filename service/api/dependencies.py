@@ -50,6 +50,8 @@ class Service:
     metrics: Metrics
     engine_alive: Callable[[], bool]
     draining: bool = field(default=False)
+    deepl_characters: int = field(default=0)
+    """Translated for clients of DeepL's API."""
 
     def drain(self) -> None:
         """Accept nothing new. What was accepted goes on."""
