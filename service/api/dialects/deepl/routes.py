@@ -21,6 +21,7 @@ from service.api.dialects.deepl.fields import MODEL_TYPE, TranslateBody, parse
 from service.api.dialects.deepl.languages import sources, targets, written
 from service.domain import TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
+from service.settings import LimitSettings, Settings
 from service.source_language import translate_each
 
 DIALECT = Dialect(prefix="/v2/", error_body=lambda message: {"message": message})
@@ -113,20 +114,10 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
     seconds = service.settings.scheduling.deadline_seconds
     deadline = time.monotonic() + seconds
     body = parse(await read_parameters(request, seconds, ("text",)))
-    limits = service.settings.limits
-    if len(body.text) > limits.max_items:
-        return _error(413, f"More than {limits.max_items} texts in a request.")
-    if sum(map(len, body.text)) > limits.max_characters:
-        return _error(413, f"More than {limits.max_characters} characters in a request.")
+    if excess := _excess(body, service.settings.limits):
+        return DIALECT.error(413, excess, _trace())
     languages = await _sources(body, service)
-    asked = TranslationRequest(
-        texts=tuple(body.text),
-        source="",
-        target=body.target_lang,
-        options=service.settings.decoding.options(),
-        deadline=deadline,
-        retry_repetitions=service.settings.decoding.retry_repetitions,
-    )
+    asked = _request(body, service.settings, deadline)
     work = translate_each(service.translator, asked, languages)
     found = await while_connected(request, work)
     service.deepl_characters += sum(map(len, body.text))
@@ -153,6 +144,27 @@ async def deepl_languages(request: Request, service: ServiceDep) -> Response:
 async def deepl_usage(service: ServiceDep) -> Response:
     """How much was translated."""
     return _json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
+
+
+def _excess(body: TranslateBody, limits: LimitSettings) -> str:
+    """What the request has too much of; DeepL has a status of its own for it."""
+    if len(body.text) > limits.max_items:
+        return f"More than {limits.max_items} texts in a request."
+    if sum(map(len, body.text)) > limits.max_characters:
+        return f"More than {limits.max_characters} characters in a request."
+    return ""
+
+
+def _request(body: TranslateBody, settings: Settings, deadline: float) -> TranslationRequest:
+    """Each text gets its source later."""
+    return TranslationRequest(
+        texts=tuple(body.text),
+        source="",
+        target=body.target_lang,
+        options=settings.decoding.options(),
+        deadline=deadline,
+        retry_repetitions=settings.decoding.retry_repetitions,
+    )
 
 
 async def _sources(body: TranslateBody, service: Service) -> list[str]:
@@ -189,10 +201,6 @@ def _translation(body: TranslateBody, text: str, source: str, translation: str) 
 
 def _json(content: object) -> Response:
     return JSONResponse(content, headers=_trace())
-
-
-def _error(status: int, message: str) -> Response:
-    return DIALECT.error(status, message, _trace())
 
 
 def _trace() -> dict[str, str]:
