@@ -14,6 +14,7 @@ from service import __version__
 from service.api import operations
 from service.api.dependencies import ModelDescription, Service
 from service.api.dialect import Dialects
+from service.api.dialects.deepl import routes as deepl
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
@@ -28,7 +29,10 @@ from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
 from service.scorer import ScorableText, Scorer
-from service.settings import Settings
+from service.settings import Settings, SuggestionSettings
+from service.source_language import SourceLanguages
+from service.suggestions import Suggestions
+from service.text.language_detection import LanguageDetector
 from service.text.languages import Languages
 from service.text.pipeline import TextPipeline
 from service.text.tokenizer import Tokenizer
@@ -36,7 +40,7 @@ from service.translator import Text, Translator
 
 DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
-    "LibreTranslate's, so its clients work here."
+    "LibreTranslate's, so its clients work here; so do DeepL's for texts, with /v2."
 )
 
 WARM_UP = "1, 2, 3."
@@ -139,9 +143,10 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    dialects = Dialects(libretranslate.DIALECT)
+    dialects = Dialects(libretranslate.DIALECT, deepl.DIALECT)
     dialects.word_errors(app)
     app.include_router(libretranslate.router(settings))
+    app.include_router(deepl.router())
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
     app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
@@ -209,7 +214,21 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
             target=model.target,
         ),
         languages=model.languages,
+        source_languages=_source_languages(settings, model.languages),
+        suggestions=_suggestions(settings.suggestions),
         model=model.description,
         metrics=metrics,
         engine_alive=lambda: model.engine.alive,
     )
+
+
+def _source_languages(settings: Settings, languages: Languages) -> SourceLanguages | None:
+    if not settings.detection.enabled:
+        return None
+    return SourceLanguages(languages, LanguageDetector.load())
+
+
+def _suggestions(settings: SuggestionSettings) -> Suggestions | None:
+    if settings.file is None:
+        return None
+    return Suggestions(settings.file, settings.max_mb * 2**20)

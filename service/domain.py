@@ -298,6 +298,16 @@ class TargetScore:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectedLanguage:
+    """What language a text seems to be in."""
+
+    language: str
+    """A code of the model's."""
+    confidence: float
+    """Between 0 and 1: its probability among all languages, also those that the model lacks."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextTranslation:
     """One translated text."""
 

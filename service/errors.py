@@ -5,6 +5,7 @@ ServiceError                       a request that fails; service.api.status give
 │   ├── UnsupportedLanguage        no model here translates this pair
 │   └── RequestTooLarge            more text or more items than one request may hold
 ├── BodyTooLarge                   more bytes than the door lets in
+├── Disabled                       the operator has turned this off
 ├── Overloaded                     too much accepted work is waiting; come back later
 │   └── ShuttingDown               the service is draining and accepts nothing new
 ├── DeadlineExceeded               the answer would have come too late
@@ -39,6 +40,10 @@ class RequestTooLarge(InvalidRequest):
 
 class BodyTooLarge(ServiceError):
     """The body has more bytes than the door lets in."""
+
+
+class Disabled(ServiceError):
+    """The operator has turned this off."""
 
 
 class Overloaded(ServiceError):

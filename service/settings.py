@@ -132,6 +132,27 @@ class CacheSettings(_Group):
     )
 
 
+class DetectionSettings(_Group):
+    """Finding out the language of a text."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether languages are detected, which source auto and POST /detect need.",
+    )
+
+
+class SuggestionSettings(_Group):
+    """Better translations that users suggest."""
+
+    file: Path | None = Field(
+        default=None,
+        description="File to which POST /suggest appends, as JSON lines; without one it is off.",
+    )
+    max_mb: Positive = Field(
+        default=100, description="Size of that file from which suggestions are refused (MiB)."
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -182,6 +203,8 @@ class Settings(BaseSettings):
     runtime: RuntimeSettings = RuntimeSettings()
     scheduling: SchedulingSettings = SchedulingSettings()
     cache: CacheSettings = CacheSettings()
+    detection: DetectionSettings = DetectionSettings()
+    suggestions: SuggestionSettings = SuggestionSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.scorer import Scorer
     from service.settings import Settings
+    from service.source_language import SourceLanguages
+    from service.suggestions import Suggestions
     from service.text.languages import Languages
     from service.translator import Translator
 
@@ -40,10 +42,16 @@ class Service:
     translator: Translator
     scorer: Scorer
     languages: Languages
+    source_languages: SourceLanguages | None
+    """None where languages are not detected."""
+    suggestions: Suggestions | None
+    """None where none are taken."""
     model: ModelDescription
     metrics: Metrics
     engine_alive: Callable[[], bool]
     draining: bool = field(default=False)
+    deepl_characters: int = field(default=0)
+    """Translated for clients of DeepL's API."""
 
     def drain(self) -> None:
         """Accept nothing new. What was accepted goes on."""

@@ -85,7 +85,7 @@ class Languages:
         Raises:
             UnsupportedLanguage: in LibreTranslate's words.
         """
-        known_source, known_target = self._find(source), self._find(target)
+        known_source, known_target = self.known(source), self.known(target)
         if known_target not in self._targets[known_source]:
             raise UnsupportedLanguage(
                 f"{name(known_target)} ({known_target}) is not available as a target language "
@@ -100,7 +100,12 @@ class Languages:
             for code, targets in sorted(self._targets.items())
         ]
 
-    def _find(self, code: str) -> str:
+    def known(self, code: str) -> str:
+        """The model's code for the one that a client sent; see resolve().
+
+        Raises:
+            UnsupportedLanguage: the model has no such language.
+        """
         own = code.strip().lower()
         if own in self._own:
             return self._own[own]

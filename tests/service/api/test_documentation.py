@@ -38,6 +38,7 @@ async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> No
     examples = content["application/json"]["examples"]
     assert set(examples) == {
         "one text",
+        "detection",
         "many texts",
         "alternatives",
         "options",

@@ -245,7 +245,7 @@ async def test_invalid_parameters(
     [
         ({"q": "a", "source": "zz"}, "zz is not supported"),
         ({"q": "a", "target": "zz"}, "zz is not supported"),
-        ({"q": "a", "source": "auto"}, "auto is not supported"),
+        ({"q": "a", "target": "auto"}, "auto is not supported"),
         ({"q": "a", "source": "z" * 500}, f"{'z' * 35} is not supported"),
         ({"q": "a", "format": "html"}, "html format is not supported"),
         ({"q": "a", "format": "xyz"}, "xyz format is not supported"),

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from service.api.body import FORM, JSON, MULTIPART
-from service.api.dialects.libretranslate.fields import ScoreBody, TranslateBody
+from service.api.dialects.libretranslate.fields import (
+    DetectBody,
+    ScoreBody,
+    TranslateBody,
+)
 from service.api.dialects.libretranslate.options import bounds
 from service.settings import Settings
 
@@ -43,12 +47,25 @@ def score_documentation() -> dict[str, Any]:
     return {"required": True, "content": {kind: {"schema": schema} for kind in KINDS}}
 
 
+def detect_documentation() -> dict[str, Any]:
+    """The same for POST /detect."""
+    schema = DetectBody.model_json_schema()
+    return {"required": True, "content": {kind: {"schema": schema} for kind in KINDS}}
+
+
 KINDS = (JSON, FORM, MULTIPART)
 REQUESTS: dict[str, dict[str, Any]] = {
     "one text": {
         "value": {
             "q": "Bonjour tout le monde. Comment allez-vous ?",
             "source": "fr",
+            "target": "en",
+        }
+    },
+    "detection": {
+        "value": {
+            "q": "Bonjour tout le monde. Comment allez-vous ?",
+            "source": "auto",
             "target": "en",
         }
     },
@@ -85,6 +102,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 REPLIES: dict[str, dict[str, Any]] = {
     "one text": {"value": {"translatedText": "Hello everyone. How are you?"}},
+    "detection": {
+        "value": {
+            "translatedText": "Hello everyone. How are you?",
+            "detectedLanguage": {"confidence": 100, "language": "fr"},
+        }
+    },
     "many texts": {"value": {"translatedText": ["The cat sleeps.", "It is nice weather today."]}},
     "alternatives": {
         "value": {

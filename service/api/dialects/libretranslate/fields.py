@@ -34,7 +34,7 @@ class TranslateBody(BaseModel):
         examples=["Bonjour tout le monde. Comment allez-vous ?"],
     )
     source: str = Field(
-        description="Language of the text. GET /languages lists what is served; auto is not.",
+        description="Language of the text, as GET /languages lists it, or auto.",
         examples=["fr"],
     )
     target: str = Field(description="Language to translate into.", examples=["en"])
@@ -221,7 +221,19 @@ class ScoreBody(BaseModel):
     api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
 
 
-Body = TypeVar("Body", TranslateBody, ScoreBody)
+class DetectBody(BaseModel):
+    """Parameters of POST /detect. Other fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    q: Texts = Field(
+        description="Text whose language is asked for; a list of texts has one answer.",
+        examples=["Bonjour tout le monde."],
+    )
+    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def validated(kind: type[Body], parameters: Mapping[str, object], required: Sequence[str]) -> Body:
@@ -238,4 +250,6 @@ def validated(kind: type[Body], parameters: Mapping[str, object], required: Sequ
         return kind.model_validate(given)
     except ValidationError as error:
         name = str(error.errors(include_input=False)[0]["loc"][0])
-        raise InvalidRequest(f"Invalid request: {name} parameter {EXPECTED[name]}") from None
+        one_text = kind.model_fields[name].annotation is str
+        expected = "must be a string" if one_text else EXPECTED[name]
+        raise InvalidRequest(f"Invalid request: {name} parameter {expected}") from None

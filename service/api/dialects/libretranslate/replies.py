@@ -34,11 +34,26 @@ class Sentence(BaseModel):
     translations: list[Hypothesis]
 
 
+class Detection(BaseModel):
+    """A language that a text may be in."""
+
+    confidence: int = Field(
+        ge=0,
+        le=100,
+        description="How probable it is among all languages, also those that are not served.",
+        examples=[99],
+    )
+    language: str = Field(examples=["fr"])
+
+
 class TranslateReply(BaseModel):
     """A string of q is answered by single values, a list of q by lists of them."""
 
     translatedText: str | list[str] = Field(  # noqa: N815 (LibreTranslate's name)
         examples=["Hello everyone. How are you?"]
+    )
+    detectedLanguage: Detection | list[Detection] | None = Field(  # noqa: N815
+        default=None, description="Only with source auto: what each text was translated from."
     )
     alternatives: list[str] | list[list[str]] = Field(
         default=[], description="Only when alternatives were asked for."

@@ -8,7 +8,7 @@ lacks its end is never passed off as a whole one.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -17,8 +17,10 @@ from fastapi.responses import JSONResponse, Response
 from service.api.body import JSON, read_parameters
 from service.api.dependencies import ServiceDep, while_connected
 from service.api.dialect import Dialect
+from service.api.dialects.libretranslate.detection import described, detect, sources
 from service.api.dialects.libretranslate.examples import (
     REPLIES,
+    detect_documentation,
     request_documentation,
     score_documentation,
 )
@@ -28,6 +30,7 @@ from service.api.dialects.libretranslate.fields import (
     TranslateBody,
     validated,
 )
+from service.api.dialects.libretranslate.frontend import FrontendSettings, frontend_settings
 from service.api.dialects.libretranslate.options import (
     at_most,
     characters,
@@ -35,14 +38,21 @@ from service.api.dialects.libretranslate.options import (
     textual_options,
 )
 from service.api.dialects.libretranslate.replies import (
+    Detection,
     Health,
     Language,
     ScoreReply,
     TranslateReply,
 )
 from service.api.dialects.libretranslate.scoring import score
+from service.api.dialects.libretranslate.suggestions import (
+    SuggestReply,
+    suggest,
+    suggest_documentation,
+)
 from service.decoding.alignment import most_attended
 from service.domain import (
+    DetectedLanguage,
     FinishReason,
     Selection,
     SentenceTranslation,
@@ -51,6 +61,7 @@ from service.domain import (
 )
 from service.errors import InvalidRequest
 from service.settings import Settings
+from service.source_language import translate_each
 
 DIALECT = Dialect(prefix="", error_body=lambda message: {"error": message})
 MAX_ECHO = 32
@@ -82,6 +93,31 @@ def router(settings: Settings) -> APIRouter:
         openapi_extra={"requestBody": score_documentation()},
     )
     routes.add_api_route(
+        "/detect",
+        detect,
+        methods=["POST"],
+        summary="Detect the language of a text",
+        response_model=list[Detection],
+        responses=DIALECT.documented(400, 403, 413, 415),
+        openapi_extra={"requestBody": detect_documentation()},
+    )
+    routes.add_api_route(
+        "/suggest",
+        suggest,
+        methods=["POST"],
+        summary="Suggest a better translation",
+        response_model=SuggestReply,
+        responses=DIALECT.documented(400, 403, 413, 415),
+        openapi_extra={"requestBody": suggest_documentation()},
+    )
+    routes.add_api_route(
+        "/frontend/settings",
+        frontend_settings,
+        methods=["GET"],
+        summary="What front ends have to know",
+        response_model=FrontendSettings,
+    )
+    routes.add_api_route(
         "/languages",
         languages,
         methods=["GET"],
@@ -99,6 +135,11 @@ def router(settings: Settings) -> APIRouter:
     # Some clients end every path with a slash, and do not follow redirects of a POST.
     routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
     routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/detect/", detect, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/suggest/", suggest, methods=["POST"], include_in_schema=False)
+    routes.add_api_route(
+        "/frontend/settings/", frontend_settings, methods=["GET"], include_in_schema=False
+    )
     routes.add_api_route("/languages/", languages, methods=["GET"], include_in_schema=False)
     routes.add_api_route("/health/", health, methods=["GET"], include_in_schema=False)
     return routes
@@ -114,8 +155,12 @@ async def translate(request: Request, service: ServiceDep) -> Response:
     deadline = time.monotonic() + deadline_seconds
     body = parse(await read_parameters(request, deadline_seconds, REPEATABLE))
     asked = translation_request(body, service.settings, deadline)
-    translations = await while_connected(request, service.translator.translate(asked))
-    return _json(reply(body, translations))
+    detected = await sources(body, service)
+    if detected is None:
+        translations = await while_connected(request, service.translator.translate(asked))
+        return _json(reply(body, translations))
+    each = translate_each(service.translator, asked, [one.language for one in detected])
+    return _json(reply(body, await while_connected(request, each), detected))
 
 
 async def languages(service: ServiceDep) -> Response:
@@ -175,9 +220,15 @@ def translation_request(
     )
 
 
-def reply(body: TranslateBody, translations: list[TextTranslation]) -> dict[str, Any]:
+def reply(
+    body: TranslateBody,
+    translations: list[TextTranslation],
+    detected: Sequence[DetectedLanguage] = (),
+) -> dict[str, Any]:
     """The reply's JSON."""
     fields: dict[str, list[Any]] = {"translatedText": [found.text for found in translations]}
+    if detected:
+        fields["detectedLanguage"] = [described(one) for one in detected]
     if body.alternatives > 0:
         fields["alternatives"] = [_alternatives(found, body.alternatives) for found in translations]
     reasons = [_worst(found) for found in translations]

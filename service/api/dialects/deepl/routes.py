@@ -1,0 +1,208 @@
+"""DeepL's API, version 2, for texts: its clients work here.
+
+https://developers.deepl.com/api-reference/translate
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from service.api.body import FORM, JSON, MULTIPART, read_parameters
+from service.api.dependencies import Service, ServiceDep, while_connected
+from service.api.dialect import Dialect
+from service.api.dialects.deepl.fields import MODEL_TYPE, TranslateBody, parse
+from service.api.dialects.deepl.languages import sources, targets, written
+from service.domain import TranslationRequest
+from service.errors import InvalidRequest, UnsupportedLanguage
+from service.settings import LimitSettings, Settings
+from service.source_language import translate_each
+
+DIALECT = Dialect(prefix="/v2/", error_body=lambda message: {"message": message})
+UNLIMITED = 1_000_000_000_000
+"""What DeepL gives as the limit of subscriptions that have none."""
+
+
+class Translation(BaseModel):
+    """One translated text."""
+
+    detected_source_language: str = Field(examples=["FR"])
+    text: str = Field(examples=["Hello everyone."])
+    billed_characters: int = Field(default=0, description="Only with show_billed_characters.")
+    model_type_used: str = Field(default="", description="Only with model_type.")
+
+
+class Translations(BaseModel):
+    """The texts' translations, in order."""
+
+    translations: list[Translation]
+
+
+class Language(BaseModel):
+    """A language as DeepL writes it."""
+
+    language: str = Field(examples=["EN-US"])
+    name: str
+    supports_formality: bool = Field(default=False, description="Of targets only.")
+
+
+class Usage(BaseModel):
+    """Characters translated by POST /v2/translate since the service was started."""
+
+    character_count: int
+    character_limit: int = Field(description="There is none; this is what DeepL says then.")
+
+
+def router() -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["DeepL"])
+    schema = TranslateBody.model_json_schema()
+    kinds = (JSON, FORM, MULTIPART)
+    routes.add_api_route(
+        "/v2/translate",
+        deepl_translate,
+        methods=["POST"],
+        summary="Translate texts, as DeepL does",
+        response_model=Translations,
+        responses=DIALECT.documented(400, 413, 415, 500, 503, 504),
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {kind: {"schema": schema} for kind in kinds},
+            }
+        },
+    )
+    routes.add_api_route(
+        "/v2/languages",
+        deepl_languages,
+        methods=["GET"],
+        summary="Languages, as DeepL writes them",
+        response_model=list[Language],
+        responses=DIALECT.documented(400),
+        openapi_extra={
+            "parameters": [
+                {
+                    "name": "type",
+                    "in": "query",
+                    "schema": {"enum": ["source", "target"], "default": "source"},
+                }
+            ]
+        },
+    )
+    routes.add_api_route(
+        "/v2/usage",
+        deepl_usage,
+        methods=["GET"],
+        summary="Characters so far",
+        response_model=Usage,
+    )
+    return routes
+
+
+async def deepl_translate(request: Request, service: ServiceDep) -> Response:
+    """Translate texts. Parameters come as JSON or as a form.
+
+    The authentication key is accepted and ignored.
+    """
+    service.translator.require_room()
+    seconds = service.settings.scheduling.deadline_seconds
+    deadline = time.monotonic() + seconds
+    body = parse(await read_parameters(request, seconds, ("text",)))
+    if excess := _excess(body, service.settings.limits):
+        return DIALECT.error(413, excess, _trace())
+    languages = await _sources(body, service)
+    asked = _request(body, service.settings, deadline)
+    work = translate_each(service.translator, asked, languages)
+    found = await while_connected(request, work)
+    service.deepl_characters += sum(map(len, body.text))
+    translations = [
+        _translation(body, text, language, one.text)
+        for text, language, one in zip(body.text, languages, found, strict=True)
+    ]
+    return _json({"translations": translations})
+
+
+async def deepl_languages(request: Request, service: ServiceDep) -> Response:
+    """Source languages, or with type=target the target languages."""
+    # DeepL's own client sends the type as the form of a GET.
+    parameters = await read_parameters(request, service.settings.scheduling.deadline_seconds, ())
+    match parameters.get("type", "source"):
+        case "source":
+            return _json(sources(service.languages))
+        case "target":
+            return _json(targets(service.languages))
+        case _:
+            raise InvalidRequest("Value for 'type' not supported.")
+
+
+async def deepl_usage(service: ServiceDep) -> Response:
+    """How much was translated."""
+    return _json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
+
+
+def _excess(body: TranslateBody, limits: LimitSettings) -> str:
+    """What the request has too much of; DeepL has a status of its own for it."""
+    if len(body.text) > limits.max_items:
+        return f"More than {limits.max_items} texts in a request."
+    if sum(map(len, body.text)) > limits.max_characters:
+        return f"More than {limits.max_characters} characters in a request."
+    return ""
+
+
+def _request(body: TranslateBody, settings: Settings, deadline: float) -> TranslationRequest:
+    """Each text gets its source later."""
+    return TranslationRequest(
+        texts=tuple(body.text),
+        source="",
+        target=body.target_lang,
+        options=settings.decoding.options(),
+        deadline=deadline,
+        retry_repetitions=settings.decoding.retry_repetitions,
+    )
+
+
+async def _sources(body: TranslateBody, service: Service) -> list[str]:
+    """The language of each text, as it was given or detected.
+
+    Raises:
+        InvalidRequest: the model does not translate these languages, or detects none.
+    """
+    try:
+        if body.source_lang:
+            service.languages.resolve(body.source_lang, body.target_lang)
+            return [body.source_lang] * len(body.text)
+        service.languages.known(body.target_lang)
+    except UnsupportedLanguage as error:
+        raise InvalidRequest(f"Value for 'target_lang' or 'source_lang': {error}.") from None
+    if service.source_languages is None:
+        raise InvalidRequest("Parameter 'source_lang' not specified; languages are not detected.")
+    detect = service.source_languages.for_target
+    detected = await asyncio.to_thread(detect, body.text, body.target_lang)
+    return [one.language for one in detected]
+
+
+def _translation(body: TranslateBody, text: str, source: str, translation: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "detected_source_language": source.upper() if body.source_lang else written(source),
+        "text": translation,
+    }
+    if body.show_billed_characters:
+        fields["billed_characters"] = len(text)
+    if body.model_type is not None:
+        fields["model_type_used"] = MODEL_TYPE
+    return fields
+
+
+def _json(content: object) -> Response:
+    return JSONResponse(content, headers=_trace())
+
+
+def _trace() -> dict[str, str]:
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return {"X-Trace-ID": request_id} if request_id else {}

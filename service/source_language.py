@@ -1,0 +1,108 @@
+"""The use case: texts whose language the client does not know."""
+
+from __future__ import annotations
+
+from asyncio import TaskGroup
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from service.domain import DetectedLanguage, TextTranslation, TranslationRequest
+from service.text.language_detection import LanguageDetector
+from service.text.languages import Languages
+
+LEFT_ALONE_FROM = 0.2
+"""A text is only taken to be in the target language already, and left as it is, with this
+confidence. DECISIONS.md has the figures."""
+FALLBACK = "en"
+
+
+class TextTranslator(Protocol):
+    """Texts in, translated texts out."""
+
+    async def translate(self, request: TranslationRequest) -> list[TextTranslation]:
+        """One translation for each text, in order."""
+
+
+class SourceLanguages:
+    """Finds the language of texts among those that the model has. It holds no state."""
+
+    def __init__(self, languages: Languages, detector: LanguageDetector) -> None:
+        self._languages = languages
+        self._detector = detector
+        self._targets = {one["code"]: frozenset(one["targets"]) for one in languages.listing()}
+
+    def of_text(self, text: str) -> list[DetectedLanguage]:
+        """All languages of the model, the most probable one first. It has at least one."""
+        return self._detector.rank(text, _fallback_first(self._targets))
+
+    def for_target(self, texts: Sequence[str], target: str) -> list[DetectedLanguage]:
+        """What to translate each text from: the most probable language that has this target.
+
+        A text that seems to be in the target language already is in it only if that is sure enough;
+        where it is not, being translated in vain does less harm than not being translated.
+
+        Raises:
+            UnsupportedLanguage: the model does not translate into the target.
+        """
+        code = self._languages.known(target)
+        sources = [one for one in _fallback_first(self._targets) if code in self._targets[one]]
+        return [self._best(text, sources, code) for text in texts]
+
+    def _best(self, text: str, sources: Sequence[str], target: str) -> DetectedLanguage:
+        best, *others = self._detector.rank(text, sources)
+        unsure = best.language == target and 0 < best.confidence < LEFT_ALONE_FROM
+        return others[0] if unsure and others else best
+
+
+async def translate_each(
+    translator: TextTranslator, request: TranslationRequest, sources: Sequence[str]
+) -> list[TextTranslation]:
+    """Translate each text from a language of its own.
+
+    Raises:
+        ServiceError: what the translator raises, and nothing is translated any further.
+    """
+    places: dict[str, list[int]] = {}
+    for place, source in enumerate(sources):
+        places.setdefault(source, []).append(place)
+    parts = {source: _part(request, source, where) for source, where in places.items()}
+    found = await _all_translated(translator, parts)
+    translations = {
+        place: one
+        for source, where in places.items()
+        for place, one in zip(where, found[source], strict=True)
+    }
+    return [translations[place] for place in range(len(sources))]
+
+
+async def _all_translated(
+    translator: TextTranslator, parts: Mapping[str, TranslationRequest]
+) -> dict[str, list[TextTranslation]]:
+    try:
+        async with TaskGroup() as group:
+            tasks = {
+                source: group.create_task(translator.translate(part))
+                for source, part in parts.items()
+            }
+    except* Exception as failures:
+        raise failures.exceptions[0] from None
+    return {source: task.result() for source, task in tasks.items()}
+
+
+def _part(request: TranslationRequest, source: str, places: Sequence[int]) -> TranslationRequest:
+    prefixes = request.textual.target_prefixes
+    return replace(
+        request,
+        source=source,
+        texts=tuple(request.texts[place] for place in places),
+        textual=replace(
+            request.textual,
+            target_prefixes=tuple(prefixes[place] for place in places) if prefixes else (),
+        ),
+    )
+
+
+def _fallback_first(codes: Mapping[str, object]) -> list[str]:
+    """English first, as LibreTranslate does: the language of a text that has no letters."""
+    return sorted(codes, key=lambda code: (code != FALLBACK, code))

@@ -1,0 +1,43 @@
+"""Better translations that users suggest, in a file of JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from service.errors import Disabled, InvalidSettings
+
+FULL = "No more suggestions are taken on this server."
+
+
+class Suggestions:
+    """Appends suggestions to a file, up to a size. Safe for any number of threads."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        """Raises InvalidSettings when the file can't be written."""
+        self._path = path
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        try:
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise InvalidSettings(
+                f"SEQ2SEQ_SUGGESTIONS__FILE: {path} can't be written: {error.strerror}."
+            ) from error
+
+    def add(self, suggestion: Mapping[str, str]) -> None:
+        """Write one line. It is on the disk when this returns.
+
+        Raises:
+            Disabled: the file would grow beyond its size.
+        """
+        line = (json.dumps(suggestion, ensure_ascii=False) + "\n").encode()
+        with self._lock, self._path.open("ab") as file:
+            if file.tell() + len(line) > self._max_bytes:
+                raise Disabled(FULL)
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
