@@ -317,7 +317,12 @@ class Eole(Model):
     def convert(self, path: Path, folder: str) -> str:
         from ctranslate2.converters.eole_ct2 import EoleConverter
 
-        return EoleConverter(str(path)).convert(f"{folder}/m")
+        whole = Path(shutil.copytree(path, f"{folder}/whole"))
+        config = json.loads((whole / "config.json").read_text(encoding="utf-8"))
+        # Or else add_qkvbias turns it on where the file is read, and it is never filled.
+        config["model"]["encoder"].setdefault("add_final_linear_bias", False)
+        _write(whole / "config.json", config)
+        return EoleConverter(str(whole)).convert(f"{folder}/m")
 
 
 class Fairseq(Model):
