@@ -62,22 +62,23 @@ def test_its_source_ids_are_those_of_sentencepiece() -> None:
     assert found == SOURCES
 
 
-@pytest.mark.parametrize("number", range(len(GOLDEN["ctranslate2"])))
-def test_int8_stays_close_to_ctranslate2_in_float32(served: OnnxSeq2Seq, number: int) -> None:
-    expected = GOLDEN["ctranslate2"][number]
-    options = DecodingOptions(**{"max_decoding_length": 40, **expected["options"]})
-    found = decode(served, SOURCES, [options] * len(SOURCES), served.target)
-    same = [
-        (hypotheses[0], results[0]["score"])
-        for hypotheses, results in zip(found, expected["results"], strict=True)
-        if list(hypotheses[0].target_ids) == results[0]["tokens"]
-    ]
-    assert len(same) >= 0.8 * len(SOURCES)
-    for ours, theirs in same:
-        # Scores are sums of log-probabilities / length ** length_penalty.
-        length = len(ours.target_ids) + 1
-        mean = abs(ours.score - theirs) * length ** (options.length_penalty - 1)
-        assert mean < 0.05
+def test_int8_stays_close_to_ctranslate2_in_float32(served: OnnxSeq2Seq) -> None:
+    """At least nine of ten translations of all searches are equal. CTranslate2's int8 differs from
+    its float32 most where a least length is forced, in 4 of 24, as ours does."""
+    equal = total = 0
+    for expected in GOLDEN["ctranslate2"]:
+        options = DecodingOptions(**{"max_decoding_length": 40, **expected["options"]})
+        found = decode(served, SOURCES, [options] * len(SOURCES), served.target)
+        total += len(found)
+        for (best, *_), (theirs, *_) in zip(found, expected["results"], strict=True):
+            if list(best.target_ids) != theirs["tokens"]:
+                continue
+            equal += 1
+            # Scores are sums of log-probabilities / length ** length_penalty.
+            length = len(best.target_ids) + 1
+            difference = abs(best.score - theirs["score"])
+            assert difference * length ** (options.length_penalty - 1) < 0.05
+    assert equal >= 0.9 * total
 
 
 def test_the_readmes_example(client: httpx.Client) -> None:
