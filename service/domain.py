@@ -227,6 +227,8 @@ class TranslationRequest:
     """None: interactive, unless the request has many sentences."""
     selection: Selection = Selection.SCORE
     textual: TextualOptions = TextualOptions()
+    protect: bool = True
+    """Whether placeholders and addresses are kept as they are."""
     retry_repetitions: bool = False
     """Whether a sentence that only repeats itself is decoded again without repetitions."""
 
@@ -245,12 +247,34 @@ class ScoringRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Protected:
+    """Characters [start, end) of a sentence that its translation must hold as they are."""
+
+    start: int
+    end: int
+    written: str
+    """How the document writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a sentence has besides words to translate. Places are in the sentence's text."""
+
+    written: str
+    """How the document writes the whole sentence."""
+    protected: tuple[Protected, ...] = ()
+    """In order; none touches another."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a text. A text is exactly the concatenation of its segments' texts."""
+    """A piece of a text. A plain text is exactly the concatenation of its segments' texts."""
 
     text: str
     translatable: bool
     """False for spacing between sentences and for text without words, both kept as they are."""
+    marks: Marks | None = None
+    """None: the sentence is nothing but its text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,10 @@ class Words:
         self._ids: dict[str, int] = {}
 
     def segments(self, text: str, language: str) -> list[Segment]:
-        """Lines with a letter, and what is between them."""
+        """Lines with a letter, and the space around them."""
         return [
             Segment(part, translatable=any(character.isalpha() for character in part))
-            for part in re.split(r"(\s*\n\s*)", text)
+            for part in re.split(r"(\s*\n\s*|\A\s+|\s+\Z)", text)
             if part
         ]
 

@@ -155,6 +155,11 @@ class TranslateBody(BaseModel):
         description="Whether a sentence whose translation only repeats itself is translated once "
         "more with no_repeat_ngram_size 3; its finish_reason is `repetition`.",
     )
+    protect_placeholders: bool = Field(
+        default=True,
+        description="Whether placeholders such as `{name}`, `%s` and `<0/>`, URLs and e-mail "
+        "addresses are in the translation exactly as in the text.",
+    )
     replace_unknowns: bool = Field(
         default=False,
         description="Write the source token that it attended to most in place of an unknown token.",

@@ -169,6 +169,7 @@ def translation_request(
         priority=body.priority,
         selection=body.selection,
         textual=textual,
+        protect=body.protect_placeholders,
         retry_repetitions=body.retry_repetitions
         if "retry_repetitions" in body.model_fields_set
         else retry,
