@@ -27,6 +27,15 @@ class Priority(StrEnum):
     """Somebody will look later: gets what the others leave, but always a share."""
 
 
+class Format(StrEnum):
+    """What a text is written in."""
+
+    TEXT = "text"
+    """Nothing but text."""
+    HTML = "html"
+    """A page or a fragment of one."""
+
+
 class Selection(StrEnum):
     """Which of a sentence's hypotheses is the best."""
 
@@ -227,6 +236,7 @@ class TranslationRequest:
     """None: interactive, unless the request has many sentences."""
     selection: Selection = Selection.SCORE
     textual: TextualOptions = TextualOptions()
+    format: Format = Format.TEXT
     protect: bool = True
     """Whether placeholders and addresses are kept as they are."""
     retry_repetitions: bool = False
@@ -247,34 +257,12 @@ class ScoringRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Protected:
-    """Characters [start, end) of a sentence that its translation must hold as they are."""
-
-    start: int
-    end: int
-    written: str
-    """How the document writes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What a sentence has besides words to translate. Places are in the sentence's text."""
-
-    written: str
-    """How the document writes the whole sentence."""
-    protected: tuple[Protected, ...] = ()
-    """In order; none touches another."""
-
-
-@dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a text. A plain text is exactly the concatenation of its segments' texts."""
+    """A piece of a text. A text is exactly the concatenation of its segments' texts."""
 
     text: str
     translatable: bool
     """False for spacing between sentences and for text without words, both kept as they are."""
-    marks: Marks | None = None
-    """None: the sentence is nothing but its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +277,10 @@ class Hypothesis:
     """With return_attention, (target tokens, source tokens): what each token attended to."""
     log_probs: tuple[float, ...] = ()
     """With scored_target, the log-probability of each token and of the end behind them."""
+
+    def up_to(self, end: int) -> Hypothesis:
+        """The same with no more than so many tokens."""
+        return replace(self, target_ids=self.target_ids[:end], attention=self.attention[:end])
 
     def without(self, start: int) -> Hypothesis:
         """The same without its first tokens."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
 from service.domain import DecodingOptions, Hypothesis, Segment, Selection, TranslationRequest
 from service.package.manifest import LanguagePair
 from service.sentence_options import TargetText, of_sentences, with_ids
-from service.text.passage import Passage
-from service.text.stand_ins import around, shown
+from service.text.document import document
+from service.text.passage import Sentence
+from service.text.stand_ins import shown
 
 Ids = tuple[int, ...]
 
@@ -49,7 +51,7 @@ class Piece:
     translations: tuple[str, ...] = ()
     """Text of each hypothesis."""
     parts: list[Piece] = field(default_factory=list)
-    """What is translated instead of it, once it has no translation with all protected spans."""
+    """What is translated instead of it, where it has no translation with all that it must hold."""
 
     @property
     def translatable(self) -> bool:
@@ -70,11 +72,18 @@ def sentences(pieces: Sequence[Piece]) -> Iterator[Piece]:
             yield piece
 
 
+def is_marked(piece: Piece) -> bool:
+    """Whether its sentence has anything besides words."""
+    return isinstance(piece.segment, Sentence) and piece.segment.marked
+
+
 class Planner:
     """Makes plans, in any number of threads."""
 
-    def __init__(self, text: SourceText) -> None:
+    def __init__(self, text: SourceText, *, attention: bool) -> None:
+        """attention: whether the model can say what it attended to."""
         self._text = text
+        self._attention = attention
 
     def plan(self, request: TranslationRequest, pair: LanguagePair) -> Plan:
         """The pieces of the request's texts.
@@ -94,44 +103,52 @@ class Planner:
         return texts
 
     def around(self, piece: Piece, pair: LanguagePair) -> list[Piece]:
-        """The same sentence in parts: protected spans, kept, and the text between them."""
-        options = replace(piece.options, num_hypotheses=1, return_alternatives=False)
-        parts = list(chain.from_iterable(self._part(one, pair) for one in around(piece.segment)))
+        """The same sentence in parts: protected spans and tags, kept, and the text between them."""
+        assert isinstance(piece.segment, Sentence)
+        parts = self._around(piece.segment, pair)
+        options = replace(
+            piece.options, num_hypotheses=1, return_alternatives=False, return_attention=False
+        )
         for part in sentences(parts):
             part.options = options
             options = replace(options, target_prefix=())
         return parts
 
+    def _around(self, sentence: Sentence, pair: LanguagePair) -> list[Piece]:
+        cut = partial(self._text.segments, language=pair.source)
+        return [piece for segment in sentence.around(cut) for piece in self._pieces(segment, pair)]
+
     def _segments(
         self, text: str, request: TranslationRequest, pair: LanguagePair
     ) -> list[Segment]:
-        passage = Passage.of(text) if request.protect else Passage(text, ())
-        return passage.segments(lambda visible: self._text.segments(visible, pair.source))
+        cut = partial(self._text.segments, language=pair.source)
+        return document(text, request.format, protect=request.protect).segments(cut)
 
     def _pieces(self, segment: Segment, pair: LanguagePair) -> list[Piece]:
         if not segment.translatable:
             return [Piece(segment)]
-        if segment.marks is None:
-            return self._encoded(segment.text, pair)
+        if not isinstance(segment, Sentence) or not segment.marked:
+            return self._encoded(segment, pair)
         sentence = shown(segment)
-        ids = None if sentence is None else self._text.encode_whole(sentence, pair)
-        if sentence is None or ids is None:
-            piece = Piece(segment)
-            piece.parts = self.around(piece, pair)
-            return [piece]
-        return [Piece(segment, sentence, ids)]
+        if sentence is not None and (self._attention or not segment.tags):
+            ids = self._text.encode_whole(sentence, pair)
+            if ids is not None:
+                return [Piece(segment, sentence, ids)]
+            cut = [one for one, _ in self._text.encode(segment.masked, pair)]
+            if segment.may_cut(cut):
+                return [piece for one in segment.pieces(cut) for piece in self._pieces(one, pair)]
+        return [Piece(segment, parts=self._around(segment, pair))]
 
-    def _part(self, part: Segment, pair: LanguagePair) -> Iterator[Piece]:
-        """A part may have anything in it: space, several sentences, one that is too long."""
-        if not part.translatable:
-            yield Piece(part)
-            return
-        for segment in self._text.segments(part.text, pair.source):
-            yield from self._pieces(segment, pair)
-
-    def _encoded(self, sentence: str, pair: LanguagePair) -> list[Piece]:
+    def _encoded(self, sentence: Segment, pair: LanguagePair) -> list[Piece]:
+        """A sentence without tags or placeholders; in pieces if it is too long for the model."""
+        encoded = self._text.encode(sentence.text, pair)
+        segments = [segment for segment, _ in encoded]
+        if isinstance(sentence, Sentence):
+            segments = sentence.pieces(segments)
+        ids = (ids for segment, ids in encoded if segment.translatable)
         return [
-            Piece(segment, segment.text, ids) for segment, ids in self._text.encode(sentence, pair)
+            Piece(segment, segment.text, next(ids)) if segment.translatable else Piece(segment)
+            for segment in segments
         ]
 
     def _set_options(self, texts: Plan, request: TranslationRequest, pair: LanguagePair) -> None:
@@ -142,8 +159,10 @@ class Planner:
         prefixes = request.textual.target_prefixes
         own = of_sentences(options, prefixes, ids, self._text)
         for piece, options in zip(chain.from_iterable(pieces), own, strict=True):
-            wide = piece.segment.marks is not None or request.selection is Selection.MBR
+            wide = is_marked(piece) or request.selection is Selection.MBR
             piece.options = _with_all_hypotheses(options) if wide else options
+            if isinstance(piece.segment, Sentence) and piece.segment.tags:
+                piece.options = replace(piece.options, return_attention=True)
 
 
 def _with_all_hypotheses(options: DecodingOptions) -> DecodingOptions:

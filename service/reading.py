@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from itertools import islice, pairwise
 from typing import Protocol
 
 from service.domain import (
@@ -16,7 +16,10 @@ from service.domain import (
 )
 from service.package.manifest import LanguagePair
 from service.plan import Piece, sentences
-from service.text import placeholders, stand_ins
+from service.text import placeholders
+from service.text.assembly import Attended, assembled
+from service.text.passage import Sentence
+from service.text.placeholders import Span
 
 
 class ReadableText(Protocol):
@@ -33,6 +36,9 @@ class ReadableText(Protocol):
         pair: LanguagePair,
     ) -> str:
         """Text in which the source token that it attended to most stands for an unknown one."""
+
+    def source_spans(self, sentence: str, pair: LanguagePair) -> list[tuple[int, int]]:
+        """Characters [start, end) of the sentence that each of encode()'s ids stands for."""
 
     def source_tokens(self, sentence: str, pair: LanguagePair) -> list[str]:
         """The tokens of encode()'s ids."""
@@ -72,18 +78,61 @@ class Reader:
         return TextTranslation(best, tuple(others), tuple(translated))
 
     def _read(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> None:
-        texts = self._texts(piece, request, pair)
-        restored = partial(_restored, piece.segment)
-        taken = [
+        texts = self._texts(piece, piece.hypotheses, request, pair)
+        written = (
+            self._written(piece, hypothesis, text, request, pair)
+            for hypothesis, text in zip(piece.hypotheses, texts, strict=True)
+        )
+        undamaged = (
             (hypothesis, text)
-            for hypothesis, text in zip(piece.hypotheses, map(restored, texts), strict=True)
+            for hypothesis, text in zip(piece.hypotheses, written, strict=True)
             if text is not None
-        ][: request.options.num_hypotheses]
+        )
+        taken = list(islice(undamaged, request.options.num_hypotheses))
         piece.hypotheses = tuple(hypothesis for hypothesis, _ in taken)
         piece.translations = tuple(text for _, text in taken)
 
-    def _texts(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> list[str]:
-        found = piece.hypotheses
+    def _written(
+        self,
+        piece: Piece,
+        hypothesis: Hypothesis,
+        text: str,
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> str | None:
+        sentence = piece.segment
+        if not isinstance(sentence, Sentence):
+            return text
+        if not sentence.marked:
+            return sentence.passage.written(text)
+        if not sentence.tags:
+            return assembled(sentence, text, None)
+        source = [Span(*span) for span in self._text.source_spans(piece.shown, pair)]
+        target = self._token_spans(piece, hypothesis, text, request, pair)
+        return assembled(sentence, text, Attended(hypothesis.attention, target, source))
+
+    def _token_spans(
+        self,
+        piece: Piece,
+        hypothesis: Hypothesis,
+        text: str,
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> list[Span]:
+        """Characters of the text that each token of the hypothesis added."""
+        beginnings = [hypothesis.up_to(end) for end in range(1, len(hypothesis.target_ids) + 1)]
+        ends = [0]
+        for beginning in self._texts(piece, beginnings, request, pair):
+            ends.append(max(ends[-1], _length_of_common(beginning, text)))
+        return [Span(*span) for span in pairwise(ends)]
+
+    def _texts(
+        self,
+        piece: Piece,
+        found: Sequence[Hypothesis],
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> list[str]:
         if not request.textual.replace_unknowns:
             return self._text.decode([one.target_ids for one in found])
         copying = self._text.decode_copying
@@ -111,10 +160,10 @@ class Reader:
 def keep_where_damaged(pieces: Sequence[Piece]) -> None:
     """Keep the source of pieces whose parts, joined, have not the placeholders that it has."""
     for piece in pieces:
+        assert isinstance(piece.segment, Sentence)
         joined = "".join(_text(part, 0) for part in piece.parts)
-        if not placeholders.same(piece.segment.text, joined):
-            written = piece.segment.marks.written if piece.segment.marks else piece.segment.text
-            piece.parts = [Piece(Segment(written, translatable=False))]
+        if not placeholders.same(piece.segment.written, joined):
+            piece.parts = [Piece(Segment(piece.segment.written, translatable=False))]
 
 
 def _text(piece: Piece, rank: int) -> str:
@@ -126,5 +175,7 @@ def _text(piece: Piece, rank: int) -> str:
     return piece.translations[min(rank, len(piece.translations) - 1)]
 
 
-def _restored(segment: Segment, text: str) -> str | None:
-    return text if segment.marks is None else stand_ins.restored(segment, text)
+def _length_of_common(first: str, second: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(first), len(second)))

@@ -21,7 +21,7 @@ from service.domain import (
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.package.manifest import LanguagePair
-from service.plan import Piece, Planner, SourceText, sentences
+from service.plan import Piece, Planner, SourceText, is_marked, sentences
 from service.reading import ReadableText, Reader, keep_where_damaged
 from service.scheduling.admission import Admission
 from service.scheduling.answers import answers
@@ -57,7 +57,7 @@ class Translator:
         """bulk_from_sentences: requests of so many are bulk unless they say otherwise; attention:
         whether the model can say what it attended to."""
         self._text = text
-        self._planner = Planner(text)
+        self._planner = Planner(text, attention=attention)
         self._reader = Reader(text)
         self._languages = languages
         self._decoder = decoder
@@ -111,11 +111,10 @@ class Translator:
         pieces = [piece for text in plan for piece in text]
         in_parts = [piece for piece in pieces if piece.parts]
         lost = await self._decoded(list(sentences(pieces)), request, pair)
-        damaged = [piece for piece in lost if piece.segment.marks is not None]
-        for piece in damaged:
+        for piece in lost:
             piece.parts = self._planner.around(piece, pair)
-        await self._decoded(list(sentences(damaged)), request, pair)
-        keep_where_damaged([*in_parts, *damaged])
+        await self._decoded(list(sentences(lost)), request, pair)
+        keep_where_damaged([*in_parts, *lost])
         self._record(list(sentences(pieces)))
         compose = self._reader.compose
         return [await _run(characters, compose, text, request, pair) for text in plan]
@@ -164,7 +163,7 @@ class Translator:
         """The hypotheses of each piece, by expected utility instead of score."""
         selected = []
         for piece, hypotheses in zip(pieces, found, strict=True):
-            most = len(hypotheses) if piece.segment.marks else options.num_hypotheses
+            most = len(hypotheses) if is_marked(piece) else options.num_hypotheses
             ranking = self._ranking(hypotheses, options)[:most]
             selected.append(tuple(hypotheses[place] for place in ranking))
         return selected

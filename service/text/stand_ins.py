@@ -1,8 +1,8 @@
 """Numbers that stand for protected spans while a sentence is translated.
 
 Models copy a number of three digits more faithfully than anything else that is no word of theirs:
-of 22 placeholders the default model copies `{name}`, `%s`, `X1` and `__1__` never, `201` always.
-A number in a translation says where its span belongs. A translation that lacks one is not taken.
+the default model never copies `{name}`, `%s`, `X1` or `_1_`, and nearly always 201. A number in a
+translation says where its span belongs. A translation that lacks one is not taken.
 """
 
 from __future__ import annotations
@@ -10,64 +10,46 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from service.domain import Segment
-from service.text import placeholders
+from service.text.passage import Sentence
+from service.text.placeholders import Span
+from service.text.word_alignment import WITHOUT_SPACES
 
 _NUMBERS = ("201", "302", "101", "150", "213", "300", "214", "205", "403", "501", "602", "703")
+_LETTER = rf"[^\W_{WITHOUT_SPACES}]"
 
 
-def shown(segment: Segment) -> str | None:
+def shown(sentence: Sentence) -> str | None:
     """The sentence with a number in place of each protected span; None if there are too many."""
-    numbers = _numbers(segment)
-    if numbers is None or segment.marks is None:
+    numbers = _numbers(sentence)
+    if numbers is None:
         return None
-    parts = _between(segment)
+    ends = [place for span in sentence.protected for place in span]
+    bounds = [0, *ends, len(sentence.text)]
+    parts = [sentence.text[start:end] for start, end in list(pairwise(bounds))[::2]]
     return parts[0] + "".join(map(str.__add__, numbers, parts[1:]))
 
 
-def restored(segment: Segment, translation: str) -> str | None:
-    """The translation with the spans in place of their numbers.
+def shown_place(sentence: Sentence, place: int) -> int:
+    """Where a place outside of protected spans is in what is shown."""
+    before = [span for span in sentence.protected if span.end <= place]
+    return place + sum(len(_NUMBERS[0]) - (end - start) for start, end in before)
 
-    None if it is damaged: some number is not there exactly once and by itself, or the result has
-    not the placeholders that the sentence has.
+
+def found(sentence: Sentence, translation: str) -> list[tuple[Span, Span]] | None:
+    """Where each number is in a translation, and which span it stands for, in order.
+
+    None if some number is not there exactly once and by itself.
     """
-    spans = segment.marks.protected if segment.marks else ()
-    places: list[tuple[int, int, str]] = []
-    for number, span in zip(_numbers(segment) or (), spans, strict=True):
-        found = list(re.finditer(rf"(?<![^\W_]){number}(?![^\W_]|[.,]\d)", translation))
-        if len(found) != 1 or translation.count(number) != 1:
+    places = []
+    for number, span in zip(_numbers(sentence) or (), sentence.protected, strict=True):
+        match = re.search(rf"(?<!{_LETTER}){number}(?!{_LETTER}|[.,]\d)", translation)
+        if match is None or translation.count(number) != 1:
             return None
-        places.append((*found[0].span(), span.written))
-    result = _replaced(translation, sorted(places))
-    return result if placeholders.same(segment.text, result) else None
+        places.append((Span(*match.span()), span))
+    return sorted(places)
 
 
-def around(segment: Segment) -> list[Segment]:
-    """The protected spans, kept, and the parts between them, to be translated each by itself."""
-    assert segment.marks is not None
-    parts = [Segment(part, translatable=True) for part in _between(segment)]
-    spans = [Segment(span.written, translatable=False) for span in segment.marks.protected]
-    alternating = [parts[0], *(one for pair in zip(spans, parts[1:], strict=True) for one in pair)]
-    return [one for one in alternating if one.text]
-
-
-def _numbers(segment: Segment) -> list[str] | None:
-    spans = segment.marks.protected if segment.marks else ()
-    free = [number for number in _NUMBERS if number not in segment.text]
-    return free[: len(spans)] if len(spans) <= len(free) else None
-
-
-def _between(segment: Segment) -> list[str]:
-    """The text before, between and behind the protected spans."""
-    assert segment.marks is not None
-    ends = [place for span in segment.marks.protected for place in (span.start, span.end)]
-    bounds = [0, *ends, len(segment.text)]
-    return [segment.text[start:end] for start, end in list(pairwise(bounds))[::2]]
-
-
-def _replaced(text: str, places: list[tuple[int, int, str]]) -> str:
-    written, position = [], 0
-    for start, end, replacement in places:
-        written += [text[position:start], replacement]
-        position = end
-    return "".join(written) + text[position:]
+def _numbers(sentence: Sentence) -> list[str] | None:
+    free = [number for number in _NUMBERS if number not in sentence.text]
+    spans = len(sentence.protected)
+    return free[:spans] if spans <= len(free) else None

@@ -85,3 +85,37 @@ def test_texts_without_any_are_translated_as_without(client: httpx.Client) -> No
         for protect in (True, False)
     ]
     assert found[0] == found[1]
+
+
+PAGE = """<!DOCTYPE html>\r
+<html lang=fr><head><title>Le chat dort</title><style>p { color: red }</style></head>
+<body class="a b"><!-- Bonjour -->
+<p>Le <b>chat</b> dort sur le <i title="un &quot;lit&quot;">grand lit</i>.  Il est 10&nbsp;h.</p>
+<pre>Le chat\n  dort.</pre><ul><li>Merci &amp; bonjour<li><code>chat</code></ul>
+<script>if (a < b) { le("chat") }</script></body></html>
+"""
+
+
+def test_a_page_keeps_its_markup(client: httpx.Client) -> None:
+    found = translate(client, PAGE, format="html")["translatedText"]
+    markup = r"<script.*?</script>|<style.*?</style>|<pre.*?</pre>|<code.*?</code>|<[^>]*>"
+    assert re.findall(markup, found, re.DOTALL) == re.findall(markup, PAGE, re.DOTALL)
+    assert "The <b>cat</b>" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<b>Tom</b> aime <i>Marie</i>.", "<b>Tom</b> loves <i>Mary</i>."),
+        ("<p>Le chat dort.</p>\n", "<p>The cat is sleeping.</p>\n"),
+        ("<p class=notranslate>Le chat dort.</p>", "<p class=notranslate>Le chat dort.</p>"),
+        ("1 &lt; 2", "1 &lt; 2"),
+    ],
+)
+def test_html(client: httpx.Client, text: str, expected: str) -> None:
+    assert translate(client, text, format="html")["translatedText"] == expected
+
+
+def test_html_and_text_can_have_alternatives(client: httpx.Client) -> None:
+    answer = translate(client, "Où est <a href=x>la gare</a> ?", format="html", alternatives=2)
+    assert all(one.count("<a href=x>") == 1 for one in answer["alternatives"])

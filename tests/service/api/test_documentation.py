@@ -39,6 +39,7 @@ async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> No
     assert set(examples) == {
         "one text",
         "many texts",
+        "a piece of a page",
         "alternatives",
         "options",
         "minimum Bayes risk",

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from service.domain import Segment
 from service.text import placeholders, stand_ins
-from service.text.passage import Passage
+from service.text.assembly import assembled
+from service.text.passage import Document, Sentence
 from service.text.segmenter import segments
 
 ICU = "{n, plural,\n one {Un fichier. Deux ?} other {# fichiers}}"
@@ -79,25 +80,25 @@ def cut(text: str) -> list[Segment]:
 @given(st.lists(st.sampled_from((*SPANS, *PROSE, "Le chat dort. ", "\r\n", "\t", "mot"))))
 def test_a_passage_keeps_its_text_and_cuts_no_span(parts: list[str]) -> None:
     text = "".join(parts)
-    pieces = Passage.of(text).segments(cut)
+    pieces = Document.plain(text, protect=True).segments(cut)
     assert "".join(piece.text for piece in pieces) == text
     ends = set(accumulate(len(piece.text) for piece in pieces))
     assert not any(start < end < stop for start, stop in placeholders.find(text) for end in ends)
     for piece in pieces:
-        for span in piece.marks.protected if piece.marks else ():
-            assert piece.text[span.start : span.end] == span.written
+        assert found(piece.text) == [] or isinstance(piece, Sentence) or not piece.translatable
 
 
 def test_a_placeholder_alone_is_no_sentence_and_ends_none() -> None:
-    pieces = Passage.of(f"{{name}} %s!\nVous avez {ICU} ici. Oui.").segments(cut)
+    pieces = Document.plain(f"{{name}} %s!\nVous avez {ICU} ici. Oui.", protect=True).segments(cut)
     assert [piece.text for piece in pieces if piece.translatable] == [
         f"Vous avez {ICU} ici.",
         "Oui.",
     ]
 
 
-def sentence(text: str) -> Segment:
-    (piece,) = Passage.of(text).segments(cut)
+def sentence(text: str) -> Sentence:
+    (piece,) = Document.plain(text, protect=True).segments(cut)
+    assert isinstance(piece, Sentence)
     return piece
 
 
@@ -120,12 +121,12 @@ def test_numbers_stand_for_spans() -> None:
     ],
 )
 def test_what_is_damaged_is_not_taken(translation: str, expected: str | None) -> None:
-    assert stand_ins.restored(sentence("Le {a} de {b}."), translation) == expected
+    assert assembled(sentence("Le {a} de {b}."), translation, None) == expected
 
 
 def test_more_spans_than_numbers_are_gone_around() -> None:
     crowded = sentence("Le " + " ".join(f"{{n{number}}} mot" for number in range(20)))
     assert stand_ins.shown(crowded) is None
-    parts = stand_ins.around(crowded)
+    parts = crowded.around(cut)
     assert "".join(part.text for part in parts) == crowded.text
     assert not any(re.search("[{}]", part.text) for part in parts if part.translatable)

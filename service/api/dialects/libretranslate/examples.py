@@ -7,6 +7,7 @@ from typing import Any
 from service.api.body import FORM, JSON, MULTIPART
 from service.api.dialects.libretranslate.fields import ScoreBody, TranslateBody
 from service.api.dialects.libretranslate.options import bounds
+from service.domain import Format
 from service.settings import Settings
 
 
@@ -18,7 +19,7 @@ def request_documentation(settings: Settings) -> dict[str, Any]:
         if least <= default:
             schema["properties"][name]["default"] = default
     schema["properties"]["retry_repetitions"]["default"] = settings.decoding.retry_repetitions
-    schema["properties"]["format"]["enum"] = ["text"]
+    schema["properties"]["format"]["enum"] = list(Format)
     form_schema = schema | {
         "properties": schema["properties"]
         | {
@@ -59,6 +60,14 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "target": "en",
         }
     },
+    "a piece of a page": {
+        "value": {
+            "q": "<p>Le <b>chat</b> dort.</p>",
+            "source": "fr",
+            "target": "en",
+            "format": "html",
+        }
+    },
     "alternatives": {
         "value": {"q": "Merci beaucoup.", "source": "fr", "target": "en", "alternatives": 2}
     },
@@ -86,6 +95,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 REPLIES: dict[str, dict[str, Any]] = {
     "one text": {"value": {"translatedText": "Hello everyone. How are you?"}},
     "many texts": {"value": {"translatedText": ["The cat sleeps.", "It is nice weather today."]}},
+    "a piece of a page": {"value": {"translatedText": "<p>The <b>cat</b> sleeps.</p>"}},
     "alternatives": {
         "value": {
             "translatedText": "Thank you very much.",

@@ -39,7 +39,9 @@ class TranslateBody(BaseModel):
     )
     target: str = Field(description="Language to translate into.", examples=["en"])
     format: str = Field(
-        default="text", description="Format of the text. Only text is supported.", examples=["text"]
+        default="text",
+        description="`text`, or `html` for a page or a part of one: its markup stays as it is.",
+        examples=["text"],
     )
     alternatives: Whole = Field(
         default=0,
