@@ -12,6 +12,7 @@ PROGRAMS = {
     "invariance": "same translations alone and in any company?",
     "quality": "BLEU and chrF of every variant, beside CTranslate2",
     "selection": "best score or minimum Bayes risk?",
+    "tags": "inline tags: around the same word in the translation?",
     "load": "concurrent clients against a running service",
     "footprint": "time to ready, memory and processor of an idle service",
     "profile": "where the time of a decoder step goes, by operator",

@@ -27,6 +27,15 @@ class Priority(StrEnum):
     """Somebody will look later: gets what the others leave, but always a share."""
 
 
+class Format(StrEnum):
+    """What a text is written in."""
+
+    TEXT = "text"
+    """Nothing but text."""
+    HTML = "html"
+    """A page or a fragment of one."""
+
+
 class Selection(StrEnum):
     """Which of a sentence's hypotheses is the best."""
 
@@ -227,6 +236,9 @@ class TranslationRequest:
     """None: interactive, unless the request has many sentences."""
     selection: Selection = Selection.SCORE
     textual: TextualOptions = TextualOptions()
+    format: Format = Format.TEXT
+    protect: bool = True
+    """Whether placeholders and addresses are kept as they are."""
     retry_repetitions: bool = False
     """Whether a sentence that only repeats itself is decoded again without repetitions."""
 
@@ -265,6 +277,10 @@ class Hypothesis:
     """With return_attention, (target tokens, source tokens): what each token attended to."""
     log_probs: tuple[float, ...] = ()
     """With scored_target, the log-probability of each token and of the end behind them."""
+
+    def up_to(self, end: int) -> Hypothesis:
+        """The same with no more than so many tokens."""
+        return replace(self, target_ids=self.target_ids[:end], attention=self.attention[:end])
 
     def without(self, start: int) -> Hypothesis:
         """The same without its first tokens."""

@@ -46,15 +46,31 @@ class CharacterMap:
         self._results = charsmap[results_start:]
 
     def __call__(self, text: str) -> str:
-        written: list[str] = []
+        rewritten = list(self._rewritten(text))
+        if not rewritten:
+            return text
+        position, written = 0, []
+        for start, end, result in rewritten:
+            written += [text[position:start], result]
+            position = end
+        return "".join(written) + text[position:]
+
+    def origins(self, text: str) -> list[tuple[int, int]]:
+        """Of each character of the normalised text, which characters [start, end) it came from."""
+        position, origins = 0, []
+        for start, end, result in [*self._rewritten(text), (len(text), len(text), "")]:
+            origins += [(place, place + 1) for place in range(position, start)]
+            origins += [(start, end)] * len(result)
+            position = end
+        return origins
+
+    def _rewritten(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Every [start, end) that a rule applies to, and its result."""
         position = 0
         while found := self._candidate.search(text, position):
             start = found.start()
-            end, result = self._longest_rule(text, start)
-            written.append(text[position:start])
-            written.append(result)
-            position = end
-        return "".join(written) + text[position:] if written else text
+            position, result = self._longest_rule(text, start)
+            yield start, position, result
 
     def _longest_rule(self, text: str, start: int) -> tuple[int, str]:
         """Where the longest rule that matches at start ends, and its result.

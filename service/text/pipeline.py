@@ -94,6 +94,12 @@ class TextPipeline:
         tokens, _ = self._source_tokens(sentence, pair)
         return tokens
 
+    def source_spans(self, sentence: str, pair: LanguagePair) -> list[tuple[int, int]]:
+        """Characters [start, end) of the sentence that each of encode()'s ids stands for."""
+        frame = self._framing.of(pair)
+        spans = self._tokenizer.source_spans(sentence)
+        return [*[(0, 0)] * len(frame.before), *spans, *[(0, 0)] * len(frame.after)]
+
     def decode_copying(
         self,
         target_ids: Sequence[int],

@@ -80,6 +80,11 @@ class Tokenizer:
         """Tokens of a text, unknown ones as the text spells them, and which ones are special."""
         return self._source.tokens(text)
 
+    def source_spans(self, text: str) -> list[tuple[int, int]]:
+        """Characters [start, end) of the text that each token of encode() stands for; special
+        tokens have none."""
+        return self._source.spans(text)
+
     def decode_copying(self, ids: Sequence[int], copies: Sequence[str]) -> str:
         """Text of target ids in which copies[i] stands for an unknown i-th token."""
         return self._target.decode_copying(ids, copies)
@@ -137,6 +142,21 @@ class TokenizerFile:
             if number != self._left_out
         ]
         return [token for token, _ in named], [flag for _, flag in named]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """As Tokenizer's source_spans()."""
+        encoding = self._encoding(text, special_tokens=True)
+        origins = self._origins(text)
+        return [
+            (origins[start][0], origins[end - 1][1]) if start < end else (0, 0)
+            for (start, end), number in zip(encoding.offsets, encoding.ids, strict=True)
+            if number != self._left_out
+        ]
+
+    def _origins(self, text: str) -> Sequence[tuple[int, int]]:
+        if isinstance(self._map_characters, CharacterMap):
+            return self._map_characters.origins(text)
+        return [(place, place + 1) for place in range(len(text))]
 
     def id_of(self, token: str) -> int | None:
         """Id of a token, if it is one."""

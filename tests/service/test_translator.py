@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain import DecodingOptions, FinishReason, TextTranslation, TranslationRequest
+from service.domain import (
+    DecodingOptions,
+    FinishReason,
+    Hypothesis,
+    TextTranslation,
+    TranslationRequest,
+)
 from service.errors import (
     DeadlineExceeded,
     ModelFailure,
@@ -20,8 +29,9 @@ from service.metrics import Metrics
 from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
-from service.scheduling.job import Decoder
+from service.scheduling.job import Decoder, Job
 from service.settings import SchedulingSettings
+from service.text import placeholders
 from service.text.languages import Languages
 from service.translator import THREAD_FROM_CHARACTERS, Translator
 from tests.service.api.reversing import LONGEST, ReversingEngine, Words
@@ -226,6 +236,78 @@ async def test_two_clients_share_a_sentence_beyond_the_deadline_of_the_first(
     engine.release()
     assert [text.text for text in await second] == ["b a"]
     assert len(engine.jobs) == 1
+
+
+class Garbling:
+    """A model that drops, doubles and shuffles words, at random but always the same way."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            job.finish(tuple(self._hypothesis(job) for _ in range(job.options.num_hypotheses)))
+
+    def _hypothesis(self, job: Job) -> Hypothesis:
+        ids = self._random.choices(job.source_ids, k=len(job.source_ids) + 1)
+        if self._random.random() < 0.5:
+            ids = self._random.sample(job.source_ids, k=len(job.source_ids))
+        return Hypothesis(tuple(ids), 0.0, FinishReason.END)
+
+
+SPANS = (
+    "{name}",
+    "%s",
+    "%1$d",
+    "${x}",
+    "{{x}}",
+    "<0/>",
+    "{n, plural, one {a} other {b}}",
+    "{a}{b}",
+)
+parts = st.lists(st.sampled_from((*SPANS, "le", "chat", "201", "302", "\n", "\r\n\r\n", "\t\n ")))
+
+
+@given(st.lists(parts.map(" ".join), min_size=1, max_size=3), st.integers(0, 99))
+def test_placeholders_and_separators_survive_any_model(texts: list[str], seed: int) -> None:
+    async def scenario() -> None:
+        translator = translator_with(Garbling(seed), Admission(SchedulingSettings()))
+        for found, text in zip(await translator.translate(asking(*texts)), texts, strict=True):
+            lines, source = (re.split(r"(\s*\n\s*)", one) for one in (found.text, text))
+            assert lines[1::2] == source[1::2]
+            for line, original in zip(lines[::2], source[::2], strict=True):
+                assert placeholders.same(original, line), (original, line)
+
+    asyncio.run(scenario())
+
+
+async def test_a_lost_placeholder_is_translated_around(engine: ReversingEngine) -> None:
+    class Forgetful(ReversingEngine):
+        """Forgets the last word of whatever has more than four."""
+
+        def submit(self, jobs: Sequence[Job]) -> None:
+            super().submit(
+                [replace(job, source_ids=job.source_ids[: 4 + (len(job.source_ids) < 5)])
+                 for job in jobs]
+            )  # fmt: skip
+
+    forgetful = Forgetful()
+    translator = translator_with(forgetful, Admission(SchedulingSettings()))
+    (found,) = await translator.translate(asking("a b\nc d {x} e f {y}"))
+    assert found.text == "b a\nd c {x} f e {y}"
+    assert [sentence.source for sentence in found.sentences] == ["a b", "c d", "e f"]
+
+
+async def test_no_more_hypotheses_than_asked_for_are_returned(translator: Translator) -> None:
+    options = DecodingOptions(beam_size=2, num_hypotheses=1)
+    (found,) = await translator.translate(asking("{x} a b", options=options))
+    assert found.text == "b a {x}"
+    assert len(found.sentences[0].translations) == 1
+
+
+async def test_placeholders_are_words_to_those_who_want_it_so(translator: Translator) -> None:
+    (found,) = await translator.translate(replace(asking("a {x, y} {z}"), protect=False))
+    assert found.text == "{z} y} {x, a"
 
 
 lines = st.lists(st.sampled_from(["a", "bc", " ", "\n", "\r\n", "😀", "1", "\x00", "\u2028"]))

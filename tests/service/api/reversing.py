@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate, pairwise
 
 from service.api.dependencies import ModelDescription
 from service.app import OpenModel, RunningModel
@@ -89,10 +90,10 @@ class Words:
         self._ids: dict[str, int] = {}
 
     def segments(self, text: str, language: str) -> list[Segment]:
-        """Lines with a letter, and what is between them."""
+        """Lines with a letter, and the space around them."""
         return [
             Segment(part, translatable=any(character.isalpha() for character in part))
-            for part in re.split(r"(\s*\n\s*)", text)
+            for part in re.split(r"(\s*\n\s*|\A\s+|\s+\Z)", text)
             if part
         ]
 
@@ -140,6 +141,11 @@ class Words:
     def source_tokens(self, sentence: str, pair: LanguagePair) -> list[str]:
         """Words."""
         return sentence.split(" ")
+
+    def source_spans(self, sentence: str, pair: LanguagePair) -> list[tuple[int, int]]:
+        """Words."""
+        ends = list(accumulate(len(word) + 1 for word in sentence.split(" ")))
+        return [(start, end - 1) for start, end in pairwise([0, *ends])]
 
     def decode_copying(
         self,

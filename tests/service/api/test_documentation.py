@@ -40,6 +40,7 @@ async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> No
         "one text",
         "detection",
         "many texts",
+        "a piece of a page",
         "alternatives",
         "options",
         "minimum Bayes risk",

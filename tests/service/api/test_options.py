@@ -264,6 +264,7 @@ def test_the_documentation_names_every_option() -> None:
         "priority",
         "target_prefix",
         "retry_repetitions",
+        "protect_placeholders",
         "replace_unknowns",
         "return_scores",
     }

@@ -69,3 +69,20 @@ def test_sequences(maps: tuple[CharacterMap, Oracle], text: str) -> None:
 def test_other_bytes_are_refused(charsmap: bytes) -> None:
     with pytest.raises(ValueError, match=r"character map|buffer size"):
         CharacterMap(charsmap)
+
+
+@given(text=st.text(max_size=40) | st.sampled_from([*SHORT, "½ ﬁn e\u0301 … \u00a0"]))
+def test_every_character_has_an_origin(maps: tuple[CharacterMap, Oracle], text: str) -> None:
+    character_map, _ = maps
+    mapped, origins = character_map(text), character_map.origins(text)
+    assert len(origins) == len(mapped)
+    assert origins == sorted(origins)
+    assert all(0 <= start < end <= len(text) for start, end in origins)
+
+
+def test_characters_come_from_what_was_rewritten(maps: tuple[CharacterMap, Oracle]) -> None:
+    character_map, _ = maps
+    assert character_map("a½ﬁe\u0301b") == "a1⁄2fiéb"
+    assert character_map.origins("a½ﬁe\u0301b") == [
+        (0, 1), (1, 2), (1, 2), (1, 2), (2, 3), (2, 3), (3, 5), (5, 6)
+    ]  # fmt: skip

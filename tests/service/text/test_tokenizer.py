@@ -138,3 +138,21 @@ def test_a_character_map_behind_other_steps_is_refused(
 
     with pytest.raises(InvalidPackage, match="not the first"):
         Tokenizer.load(path, path)
+
+
+@given(text=TEXTS)
+def test_every_token_has_its_characters(small: SmallVocabularies, text: str) -> None:
+    spans = small.tokenizer.source_spans(text)
+    (ids,) = small.tokenizer.encode([text])
+    assert len(spans) == len(ids)
+    filled = [span for span in spans if span != (0, 0)]
+    assert filled == sorted(filled)
+    assert all(0 <= start < end <= len(text) for start, end in filled)
+
+
+def test_tokens_have_the_characters_that_they_spell(small: SmallVocabularies) -> None:
+    text = "le fils, il va."
+    tokens, special = small.tokenizer.source_tokens(text)
+    spelled = [text[start:end].strip() for start, end in small.tokenizer.source_spans(text)]
+    count = len(tokens) - sum(special)
+    assert [token.removeprefix("▁") for token in tokens[:count]] == spelled[:count]

@@ -11,6 +11,7 @@ from service.api.dialects.libretranslate.fields import (
     TranslateBody,
 )
 from service.api.dialects.libretranslate.options import bounds
+from service.domain import Format
 from service.settings import Settings
 
 
@@ -22,7 +23,7 @@ def request_documentation(settings: Settings) -> dict[str, Any]:
         if least <= default:
             schema["properties"][name]["default"] = default
     schema["properties"]["retry_repetitions"]["default"] = settings.decoding.retry_repetitions
-    schema["properties"]["format"]["enum"] = ["text"]
+    schema["properties"]["format"]["enum"] = list(Format)
     form_schema = schema | {
         "properties": schema["properties"]
         | {
@@ -76,6 +77,14 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "target": "en",
         }
     },
+    "a piece of a page": {
+        "value": {
+            "q": "<p>Le <b>chat</b> dort.</p>",
+            "source": "fr",
+            "target": "en",
+            "format": "html",
+        }
+    },
     "alternatives": {
         "value": {"q": "Merci beaucoup.", "source": "fr", "target": "en", "alternatives": 2}
     },
@@ -109,6 +118,7 @@ REPLIES: dict[str, dict[str, Any]] = {
         }
     },
     "many texts": {"value": {"translatedText": ["The cat sleeps.", "It is nice weather today."]}},
+    "a piece of a page": {"value": {"translatedText": "<p>The <b>cat</b> sleeps.</p>"}},
     "alternatives": {
         "value": {
             "translatedText": "Thank you very much.",

@@ -39,7 +39,9 @@ class TranslateBody(BaseModel):
     )
     target: str = Field(description="Language to translate into.", examples=["en"])
     format: str = Field(
-        default="text", description="Format of the text. Only text is supported.", examples=["text"]
+        default="text",
+        description="`text`, or `html` for a page or a part of one: its markup stays as it is.",
+        examples=["text"],
     )
     alternatives: Whole = Field(
         default=0,
@@ -154,6 +156,11 @@ class TranslateBody(BaseModel):
         default=True,
         description="Whether a sentence whose translation only repeats itself is translated once "
         "more with no_repeat_ngram_size 3; its finish_reason is `repetition`.",
+    )
+    protect_placeholders: bool = Field(
+        default=True,
+        description="Whether placeholders such as `{name}`, `%s` and `<0/>`, URLs and e-mail "
+        "addresses are in the translation exactly as in the text.",
     )
     replace_unknowns: bool = Field(
         default=False,

@@ -54,6 +54,7 @@ from service.decoding.alignment import most_attended
 from service.domain import (
     DetectedLanguage,
     FinishReason,
+    Format,
     Selection,
     SentenceTranslation,
     TextTranslation,
@@ -193,7 +194,7 @@ def translation_request(
         InvalidRequest: a value is out of bounds.
         RequestTooLarge: too many texts, or too many characters.
     """
-    if body.format not in ("", "text"):
+    if body.format not in ("", *Format):
         raise InvalidRequest(f"{body.format[:MAX_ECHO]} format is not supported")
     texts = body.texts
     at_most(len(texts), settings.limits.max_items)
@@ -214,6 +215,8 @@ def translation_request(
         priority=body.priority,
         selection=body.selection,
         textual=textual,
+        format=Format(body.format or Format.TEXT),
+        protect=body.protect_placeholders,
         retry_repetitions=body.retry_repetitions
         if "retry_repetitions" in body.model_fields_set
         else retry,

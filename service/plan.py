@@ -1,0 +1,176 @@
+"""What the engine is given for a request: pieces of its texts, each with ids and options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from typing import Protocol
+
+from service.domain import DecodingOptions, Hypothesis, Segment, Selection, TranslationRequest
+from service.package.manifest import LanguagePair
+from service.sentence_options import TargetText, of_sentences, with_ids
+from service.text.document import document
+from service.text.passage import Sentence
+from service.text.stand_ins import shown
+
+Ids = tuple[int, ...]
+
+
+class SourceText(TargetText, Protocol):
+    """Strings → ids; see service.text.pipeline."""
+
+    def segments(self, text: str, language: str) -> list[Segment]:
+        """Cut a text. The segments' texts, joined, are the text."""
+
+    def encode(self, sentence: str, pair: LanguagePair) -> list[tuple[Segment, Ids]]:
+        """Source ids of a sentence, in pieces if it is longer than the model can take.
+
+        The pieces' texts, joined, are the sentence. Pieces that are not translatable have no ids.
+        """
+
+    def encode_whole(self, sentence: str, pair: LanguagePair) -> Ids | None:
+        """Source ids of a sentence as it is; None if the model can't take so many."""
+
+    def start(self, pair: LanguagePair) -> Ids:
+        """Target ids that every translation is made to begin with and that are no part of it."""
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """A segment of a text on its way."""
+
+    segment: Segment
+    shown: str = ""
+    """What the model is shown of it; it may have numbers in place of protected spans."""
+    source_ids: Ids = ()
+    options: DecodingOptions = field(default_factory=DecodingOptions)
+    hypotheses: tuple[Hypothesis, ...] = ()
+    """Best first."""
+    translations: tuple[str, ...] = ()
+    """Text of each hypothesis."""
+    parts: list[Piece] = field(default_factory=list)
+    """What is translated instead of it, where it has no translation with all that it must hold."""
+
+    @property
+    def translatable(self) -> bool:
+        """Whether it is a sentence to decode."""
+        return bool(self.source_ids)
+
+
+Plan = list[list[Piece]]
+"""Pieces of each text."""
+
+
+def sentences(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """Those to be decoded, in order."""
+    for piece in pieces:
+        if piece.parts:
+            yield from sentences(piece.parts)
+        elif piece.translatable:
+            yield piece
+
+
+def is_marked(piece: Piece) -> bool:
+    """Whether its sentence has anything besides words."""
+    return isinstance(piece.segment, Sentence) and piece.segment.marked
+
+
+class Planner:
+    """Makes plans, in any number of threads."""
+
+    def __init__(self, text: SourceText, *, attention: bool) -> None:
+        """attention: whether the model can say what it attended to."""
+        self._text = text
+        self._attention = attention
+
+    def plan(self, request: TranslationRequest, pair: LanguagePair) -> Plan:
+        """The pieces of the request's texts.
+
+        Raises:
+            InvalidRequest: the model does not know some text of the options.
+        """
+        texts = [
+            [
+                piece
+                for segment in self._segments(text, request, pair)
+                for piece in self._pieces(segment, pair)
+            ]
+            for text in request.texts
+        ]
+        self._set_options(texts, request, pair)
+        return texts
+
+    def around(self, piece: Piece, pair: LanguagePair) -> list[Piece]:
+        """The same sentence in parts: protected spans and tags, kept, and the text between them."""
+        assert isinstance(piece.segment, Sentence)
+        parts = self._around(piece.segment, pair)
+        options = replace(
+            piece.options, num_hypotheses=1, return_alternatives=False, return_attention=False
+        )
+        for part in sentences(parts):
+            part.options = options
+            options = replace(options, target_prefix=())
+        return parts
+
+    def _around(self, sentence: Sentence, pair: LanguagePair) -> list[Piece]:
+        cut = partial(self._text.segments, language=pair.source)
+        return [piece for segment in sentence.around(cut) for piece in self._pieces(segment, pair)]
+
+    def _segments(
+        self, text: str, request: TranslationRequest, pair: LanguagePair
+    ) -> list[Segment]:
+        cut = partial(self._text.segments, language=pair.source)
+        return document(text, request.format, protect=request.protect).segments(cut)
+
+    def _pieces(self, segment: Segment, pair: LanguagePair) -> list[Piece]:
+        if not segment.translatable:
+            return [Piece(segment)]
+        if not isinstance(segment, Sentence) or not segment.marked:
+            return self._encoded(segment, pair)
+        sentence = shown(segment)
+        if sentence is not None and (self._attention or not segment.tags):
+            ids = self._text.encode_whole(sentence, pair)
+            if ids is not None:
+                return [Piece(segment, sentence, ids)]
+            cut = [one for one, _ in self._text.encode(segment.masked, pair)]
+            if segment.may_cut(cut):
+                return [piece for one in segment.pieces(cut) for piece in self._pieces(one, pair)]
+        return [Piece(segment, parts=self._around(segment, pair))]
+
+    def _encoded(self, sentence: Segment, pair: LanguagePair) -> list[Piece]:
+        """A sentence without tags or placeholders; in pieces if it is too long for the model."""
+        encoded = self._text.encode(sentence.text, pair)
+        segments = [segment for segment, _ in encoded]
+        if isinstance(sentence, Sentence):
+            segments = sentence.pieces(segments)
+        ids = (ids for segment, ids in encoded if segment.translatable)
+        return [
+            Piece(segment, segment.text, next(ids)) if segment.translatable else Piece(segment)
+            for segment in segments
+        ]
+
+    def _set_options(self, texts: Plan, request: TranslationRequest, pair: LanguagePair) -> None:
+        options = with_ids(request.options, request.textual, self._text)
+        options = replace(options, start=self._text.start(pair))
+        pieces = [list(sentences(text)) for text in texts]
+        ids = [[piece.source_ids for piece in text] for text in pieces]
+        prefixes = request.textual.target_prefixes
+        own = of_sentences(options, prefixes, ids, self._text)
+        for piece, options in zip(chain.from_iterable(pieces), own, strict=True):
+            wide = is_marked(piece) or request.selection is Selection.MBR
+            piece.options = _with_all_hypotheses(options) if wide else options
+            if isinstance(piece.segment, Sentence) and piece.segment.tags:
+                piece.options = replace(piece.options, return_attention=True)
+
+
+def _with_all_hypotheses(options: DecodingOptions) -> DecodingOptions:
+    """All hypotheses of the beam, however many are returned.
+
+    Minimum Bayes risk compares them, and the best of them may have lost a protected span.
+    """
+    if options.return_alternatives:
+        return options
+    everything = int(min(options.beam_size, options.most_hypotheses))
+    return replace(options, num_hypotheses=max(options.num_hypotheses, everything))

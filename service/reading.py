@@ -1,0 +1,181 @@
+"""From hypotheses back to texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice, pairwise
+from typing import Protocol
+
+from service.domain import (
+    DecodingOptions,
+    Hypothesis,
+    Segment,
+    SentenceTranslation,
+    TextTranslation,
+    TranslationRequest,
+)
+from service.package.manifest import LanguagePair
+from service.plan import Piece, sentences
+from service.text import placeholders
+from service.text.assembly import Attended, assembled
+from service.text.passage import Sentence
+from service.text.placeholders import Span
+
+
+class ReadableText(Protocol):
+    """Ids → strings; see service.text.pipeline."""
+
+    def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
+        """Text of each sequence."""
+
+    def decode_copying(
+        self,
+        target_ids: Sequence[int],
+        sentence: str,
+        attention: Sequence[Sequence[float]],
+        pair: LanguagePair,
+    ) -> str:
+        """Text in which the source token that it attended to most stands for an unknown one."""
+
+    def source_spans(self, sentence: str, pair: LanguagePair) -> list[tuple[int, int]]:
+        """Characters [start, end) of the sentence that each of encode()'s ids stands for."""
+
+    def source_tokens(self, sentence: str, pair: LanguagePair) -> list[str]:
+        """The tokens of encode()'s ids."""
+
+    def target_tokens(self, target_ids: Sequence[int]) -> list[str]:
+        """Tokens as the target's vocabulary spells them."""
+
+
+class Reader:
+    """Reads decoded pieces, in any number of threads."""
+
+    def __init__(self, text: ReadableText) -> None:
+        self._text = text
+
+    def read(
+        self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
+    ) -> list[Piece]:
+        """Turn the hypotheses of pieces into text; damaged ones are dropped.
+
+        Returns the pieces that are left without any.
+        """
+        for piece in pieces:
+            self._read(piece, request, pair)
+        return [piece for piece in pieces if not piece.translations]
+
+    def compose(
+        self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
+    ) -> TextTranslation:
+        """A text of the pieces' translations and of what is kept between them."""
+        ranks = range(request.options.num_hypotheses)
+        best, *others = ("".join(_text(piece, rank) for piece in pieces) for rank in ranks)
+        translated = (
+            self._sentence(piece, request.options, pair)
+            for piece in sentences(pieces)
+            if piece.translations
+        )
+        return TextTranslation(best, tuple(others), tuple(translated))
+
+    def _read(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> None:
+        texts = self._texts(piece, piece.hypotheses, request, pair)
+        written = (
+            self._written(piece, hypothesis, text, request, pair)
+            for hypothesis, text in zip(piece.hypotheses, texts, strict=True)
+        )
+        undamaged = (
+            (hypothesis, text)
+            for hypothesis, text in zip(piece.hypotheses, written, strict=True)
+            if text is not None
+        )
+        taken = list(islice(undamaged, request.options.num_hypotheses))
+        piece.hypotheses = tuple(hypothesis for hypothesis, _ in taken)
+        piece.translations = tuple(text for _, text in taken)
+
+    def _written(
+        self,
+        piece: Piece,
+        hypothesis: Hypothesis,
+        text: str,
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> str | None:
+        sentence = piece.segment
+        if not isinstance(sentence, Sentence):
+            return text
+        if not sentence.marked:
+            return sentence.passage.written(text)
+        if not sentence.tags:
+            return assembled(sentence, text, None)
+        source = [Span(*span) for span in self._text.source_spans(piece.shown, pair)]
+        target = self._token_spans(piece, hypothesis, text, request, pair)
+        return assembled(sentence, text, Attended(hypothesis.attention, target, source))
+
+    def _token_spans(
+        self,
+        piece: Piece,
+        hypothesis: Hypothesis,
+        text: str,
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> list[Span]:
+        """Characters of the text that each token of the hypothesis added."""
+        beginnings = [hypothesis.up_to(end) for end in range(1, len(hypothesis.target_ids) + 1)]
+        ends = [0]
+        for beginning in self._texts(piece, beginnings, request, pair):
+            ends.append(max(ends[-1], _length_of_common(beginning, text)))
+        return [Span(*span) for span in pairwise(ends)]
+
+    def _texts(
+        self,
+        piece: Piece,
+        found: Sequence[Hypothesis],
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> list[str]:
+        if not request.textual.replace_unknowns:
+            return self._text.decode([one.target_ids for one in found])
+        copying = self._text.decode_copying
+        return [copying(one.target_ids, piece.shown, one.attention, pair) for one in found]
+
+    def _sentence(
+        self, piece: Piece, options: DecodingOptions, pair: LanguagePair
+    ) -> SentenceTranslation:
+        found = piece.hypotheses
+        attended = options.return_attention
+        return SentenceTranslation(
+            source=piece.segment.text,
+            translations=piece.translations,
+            scores=tuple(one.score for one in found),
+            finish_reasons=tuple(one.finish_reason for one in found),
+            source_tokens=tuple(self._text.source_tokens(piece.shown, pair)) if attended else (),
+            tokens=tuple(map(self._tokens, found)) if attended else (),
+            attention=tuple(one.attention for one in found) if attended else (),
+        )
+
+    def _tokens(self, hypothesis: Hypothesis) -> tuple[str, ...]:
+        return tuple(self._text.target_tokens(hypothesis.target_ids))
+
+
+def keep_where_damaged(pieces: Sequence[Piece]) -> None:
+    """Keep the source of pieces whose parts, joined, have not the placeholders that it has."""
+    for piece in pieces:
+        assert isinstance(piece.segment, Sentence)
+        joined = "".join(_text(part, 0) for part in piece.parts)
+        if not placeholders.same(piece.segment.written, joined):
+            piece.parts = [Piece(Segment(piece.segment.written, translatable=False))]
+
+
+def _text(piece: Piece, rank: int) -> str:
+    """The piece's translation of this rank; its last one where it has fewer."""
+    if piece.parts:
+        return "".join(_text(part, 0) for part in piece.parts)
+    if not piece.translations:
+        return piece.segment.text
+    return piece.translations[min(rank, len(piece.translations) - 1)]
+
+
+def _length_of_common(first: str, second: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(first), len(second)))

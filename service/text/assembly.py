@@ -1,0 +1,141 @@
+"""A sentence's translation, with all that the sentence has besides words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from heapq import merge
+from typing import cast
+
+import numpy as np
+
+from service.text import placeholders, stand_ins
+from service.text.passage import Kind, Sentence, Tag
+from service.text.placeholders import Span
+from service.text.tag_placement import Belongs, placed
+from service.text.word_alignment import Weights, weights, words
+
+Mark = tuple[Span, Tag | Span]
+"""A tag or protected span of a sentence, and where it is in a text."""
+_OUTSIDE = -1 << 62
+_CERTAIN = 1000.0
+"""Weight of what is known: where a protected span is. More than all other words together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """What the tokens of a translation attended to."""
+
+    attention: Sequence[Sequence[float]]
+    """(target tokens, source tokens)."""
+    target: Sequence[Span]
+    """Characters of each target token in the translation."""
+    source: Sequence[Span]
+    """Characters of each source token in what was shown; special tokens have none."""
+
+
+def assembled(sentence: Sentence, translation: str, attended: Attended | None) -> str | None:
+    """How the document writes the translation.
+
+    attended: needed if the sentence has tags.
+
+    Returns None if the translation is damaged: some number that stands for a protected span is
+    not there exactly once and by itself, or other placeholders are there than in the sentence.
+    """
+    found = stand_ins.found(sentence, translation)
+    if found is None or not _same_placeholders(sentence, translation, found):
+        return None
+    tags: list[Mark] = []
+    if sentence.tags:
+        target_words = words(translation)
+        if attended is None or not target_words:
+            return None
+        belongs = _belongs(sentence, found, attended, target_words)
+        placed_tags = placed(sentence, len(translation), target_words, belongs)
+        tags = [(Span(place, place), tag) for place, tag in placed_tags]
+    # merge() is stable: a tag before a span stays before it, and tags keep their order.
+    marks = list(merge(tags, cast("list[Mark]", found), key=_place))
+    if sentence.tags and _elements(marks) != _elements(_marks_of(sentence)):
+        return None
+    return "".join(_written(sentence, translation, marks))
+
+
+def _place(mark: Mark) -> int:
+    return mark[0].start
+
+
+def _marks_of(sentence: Sentence) -> Iterator[Mark]:
+    """Where the marks are in the sentence."""
+    places = (tag.place - sentence.place for tag in sentence.tags)
+    tags: Iterator[Mark] = (
+        (Span(place, place), tag) for place, tag in zip(places, sentence.tags, strict=True)
+    )
+    return merge(tags, ((span, span) for span in sentence.protected), key=_place)
+
+
+def _elements(marks: Iterable[Mark]) -> dict[Span, int]:
+    """The tag behind which each protected span is, as deep as it gets; by the tag's place in the
+    document."""
+    path: list[int] = []
+    found: dict[Span, int] = {}
+    for _, mark in marks:
+        if isinstance(mark, Span):
+            found[mark] = path[-1] if path else _OUTSIDE
+        elif mark.kind is Kind.OPEN:
+            path.append(mark.start)
+        elif mark.kind is Kind.CLOSE:
+            if path and path[-1] >= 0:
+                path.pop()
+            else:  # opened before the sentence: what is behind its end is somewhere else
+                path.append(-1 - mark.start)
+    return found
+
+
+def _written(sentence: Sentence, translation: str, marks: Sequence[Mark]) -> Iterator[str]:
+    position = 0
+    for place, mark in marks:
+        yield sentence.passage.written(translation[position : place.start])
+        position = place.end
+        if isinstance(mark, Span):
+            yield sentence.written_span(mark)
+        else:
+            yield sentence.written_tag(mark)
+    yield sentence.passage.written(translation[position:])
+
+
+def _same_placeholders(
+    sentence: Sentence, translation: str, found: Sequence[tuple[Span, Span]]
+) -> bool:
+    text, position = "", 0
+    for place, span in found:
+        text += translation[position : place.start] + sentence.text[span.start : span.end]
+        position = place.end
+    return placeholders.same(sentence.text, text + translation[position:])
+
+
+def _belongs(
+    sentence: Sentence,
+    found: Sequence[tuple[Span, Span]],
+    attended: Attended,
+    target_words: Sequence[Span],
+) -> Belongs:
+    shown = stand_ins.shown(sentence) or ""
+    source_words = words(shown)
+    matrix: Weights = weights(
+        attended.attention, attended.target, attended.source, target_words, source_words
+    )
+    stand_ins_at = [(target_words.index(place), span) for place, span in found]
+    starts, ends = np.array(source_words, np.float64).T
+
+    @cache
+    def belongs(start: int, end: int) -> Weights:
+        begin, stop = (stand_ins.shown_place(sentence, place) for place in (start, end))
+        shared = np.minimum(ends, stop) - np.maximum(starts, begin)
+        belonging: Weights = matrix @ (np.maximum(shared, 0) / (ends - starts))
+        for word, span in stand_ins_at:
+            inside = start <= span.start and span.end <= end
+            belonging[word] = _CERTAIN if inside else -_CERTAIN
+        return belonging
+
+    return belongs

@@ -1,0 +1,240 @@
+"""HTML through the translator, whatever the model does: markup must come out as it went in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import turbohtml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from service.domain import DecodingOptions, FinishReason, Format, Hypothesis, Segment
+from service.metrics import Metrics
+from service.package.manifest import LanguagePair
+from service.scheduling.admission import Admission
+from service.scheduling.job import Job
+from service.settings import SchedulingSettings
+from service.text import html
+from service.text.languages import Languages
+from service.text.passage import Sentence
+from service.text.segmenter import segments
+from service.translator import Translator
+from tests.service.api.reversing import Words
+from tests.service.test_translator import asking
+
+
+class AnyModel:
+    """Shuffles, drops and doubles words, and attends to anything."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def submit(self, jobs: Any) -> None:
+        for job in jobs:
+            job.finish(tuple(self._hypothesis(job) for _ in range(job.options.num_hypotheses)))
+
+    def _hypothesis(self, job: Job) -> Hypothesis:
+        ids = self._random.sample(job.source_ids, k=len(job.source_ids))
+        if self._random.random() < 0.3:
+            ids = self._random.choices(job.source_ids, k=self._random.randint(1, 9))
+        attention = [[self._random.random() ** 4 for _ in job.source_ids] for _ in ids]
+        return Hypothesis(tuple(ids), 0.0, FinishReason.END, tuple(map(tuple, attention)))
+
+
+def translated(text: str, seed: int, *, attention: bool = True) -> str:
+    async def scenario() -> str:
+        translator = Translator(
+            text=Words(),
+            languages=Languages([LanguagePair(source="fr", target="en")]),
+            decoder=AnyModel(seed),
+            admission=Admission(SchedulingSettings(max_waiting_characters=10**7)),
+            metrics=Metrics(),
+            bulk_from_sentences=3,
+            attention=attention,
+        )
+        request = replace(asking(text, options=DecodingOptions(), seconds=60), format=Format.HTML)
+        (found,) = await translator.translate(request)
+        return found.text
+
+    return asyncio.run(scenario())
+
+
+def tokens(text: str) -> Iterator[str]:
+    """Everything but text, verbatim."""
+    for token in turbohtml.tokenize(text, resolve_references=False, capture_source=True):
+        if token.type.name not in {"TEXT", "CHARACTER_REFERENCE"}:
+            yield token.source or ""
+
+
+def elements(text: str) -> Counter[tuple[Any, ...]]:
+    """Every element of the parsed page with those that it is in, and all attributes."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    waiting: list[tuple[Any, tuple[Any, ...]]] = [(turbohtml.parse(text), ())]
+    while waiting:
+        node, path = waiting.pop()
+        for child in node.children:
+            if isinstance(child, turbohtml.Element):
+                inside = (*path, (child.tag, tuple(sorted(map(str, child.attrs.items())))))
+                found[inside] += 1
+                waiting.append((child, inside))
+    return found
+
+
+MARKUP = (
+    *(
+        "<b>",
+        "</b>",
+        "<i class='x'>",
+        "</i>",
+        '<a href="?a=1&amp;b=2" id=c>',
+        "</a>",
+        "<span>",
+        "</span>",
+    ),
+    *(
+        "<p>",
+        "</p>",
+        "<div>",
+        "</div>",
+        "<br>",
+        "<br/>",
+        "<img src=x alt='a b'>",
+        "<hr>",
+        "<!-- c -->",
+    ),
+    *(
+        "<ul><li>",
+        "<li>",
+        "</ul>",
+        "<table><tr><td>",
+        "</table>",
+        "<h1>",
+        "</h1>",
+        "<x id=1></x>",
+        "</x>",
+    ),
+    *(
+        "<script>if (a<b) {}</script>",
+        "<style>b{}</style>",
+        "<pre>un\n  deux</pre>",
+        "<code>un</code>",
+    ),
+    *(
+        "<span translate=no>",
+        '<i class="a notranslate">',
+        "<textarea><b></textarea>",
+        "<!DOCTYPE html>",
+    ),
+    *(
+        "<svg><g/></svg>",
+        "<title>",
+        "</title>",
+        "<wbr>",
+        "</>",
+        "<b",
+        "<",
+        "</",
+        "<?php a ?>",
+        "<em></em>",
+    ),
+)
+TEXT = ("un", "deux", "chat", " ", " ", " ", "\n", "\r\n", ". Un", "&amp;", "&eacute;", "&lt;b&gt;",
+        "&nbsp;", "&", "{name}", "%s", "201", "\u00e9", "\ufffc", "&#123;x}")  # fmt: skip
+pages = st.lists(st.sampled_from((*MARKUP, *TEXT, *TEXT)), max_size=30).map("".join)
+
+
+@given(pages, st.integers(0, 99), st.booleans())
+@settings(max_examples=400, deadline=None)
+@example("<b>Rouge</b> est <i>la voiture</i> <img src=x><a>un <b>deux</b></a><b>", 1, True)
+def test_markup_comes_out_as_it_went_in(text: str, seed: int, attention: bool) -> None:
+    found = translated(text, seed, attention=attention)
+    assert Counter(tokens(found)) == Counter(tokens(text))
+    assert elements(found) == elements(text)
+
+
+CODE = "<code>un</code>"
+nested = st.recursive(
+    st.sampled_from(["un", "deux", "chat ", " ", "<img>", "<!--c-->", "&amp;", "{x}", CODE]),
+    lambda inner: st.builds(
+        lambda name, parts: f"<{name}>{' '.join(parts)}</{name}>",
+        st.sampled_from(["b", "i", "a", "span", "u", "p", "x-y"]),
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(st.lists(nested).map(" ".join), st.integers(0, 99))
+@settings(max_examples=300, deadline=None)
+def test_nesting_stays(text: str, seed: int) -> None:
+    found = translated(text, seed)
+    assert Counter(tokens(found)) == Counter(tokens(text))
+    assert elements(found) == elements(text)
+
+
+def cut(text: str) -> list[Segment]:
+    return segments(text, "fr")
+
+
+@given(pages)
+def test_all_segments_joined_are_the_page(text: str) -> None:
+    pieces = html.document(text, protect=True).segments(cut)
+    written = (piece.written if isinstance(piece, Sentence) else piece.text for piece in pieces)
+    assert "".join(written) == text
+
+
+def sentences(text: str) -> list[str]:
+    return [
+        piece.text
+        for piece in html.document(text, protect=True).segments(cut)
+        if piece.translatable
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<p>Le <b>chat</b>\n dort.</p><p>Oui", ["Le chat  dort.", "Oui"]),
+        ("Un caf&eacute; &amp; un th&#233;", ["Un caf\u00e9 & un th\u00e9"]),
+        ("Un<br>deux", ["Un", "deux"]),
+        ("<b>Un mot. Deux</b> mots.", ["Un mot.", "Deux mots."]),
+        ("Voir <code>a.b</code> ici", ["Voir \ufffc ici"]),
+        ("<pre>Un</pre><script>Deux</script><style>b</style><textarea>x</textarea>", []),
+        ("<p translate=no>Un</p><i class='a notranslate'>Deux</i> <p>trois", ["trois"]),
+        ("<p translate=no>Un<p>Deux", []),
+        ("<!DOCTYPE html><title>Un</title><!-- deux -->", ["Un"]),
+        ("Un <b>deux", ["Un", "deux"]),
+    ],
+)  # fmt: skip
+def test_what_is_a_sentence(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<b>" * 100_000 + "mot",
+        "<b>" * 20_000 + "mot" + "</b>" * 20_000,
+        "un " + "<b>" * 20_000 + "mot" + "</b>" * 20_000 + " deux",
+        "un " + "<b></b>" * 20_000 + " deux",
+        "un" + "<img>" * 20_000 + " deux",
+        "<div>" * 50_000 + "mot",
+        "<b>x</i>" * 3_000,
+        "<a " * 50_000,
+        "<!--" * 50_000,
+        "&" * 50_000,
+        "<p translate=no>" * 20_000,
+        "un <i>deux</i> " * 1_000,
+        "<code>x</code>" * 5_000,
+    ],
+    ids=lambda text: text[:20],
+)
+def test_hostile_pages(text: str) -> None:
+    found = translated(text, 0)
+    assert Counter(tokens(found)) == Counter(tokens(text))
