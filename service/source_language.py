@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from service.domain import DetectedLanguage, TextTranslation, TranslationRequest
+from service.domain import DetectedLanguage, Format, TextTranslation, TranslationRequest
+from service.text.document import document
 from service.text.language_detection import LanguageDetector
 from service.text.languages import Languages
 
@@ -36,8 +37,12 @@ class SourceLanguages:
         """All languages of the model, the most probable one first. It has at least one."""
         return self._detector.rank(text, _fallback_first(self._targets))
 
-    def for_target(self, texts: Sequence[str], target: str) -> list[DetectedLanguage]:
+    def for_target(
+        self, texts: Sequence[str], target: str, form: Format = Format.TEXT
+    ) -> list[DetectedLanguage]:
         """What to translate each text from: the most probable language that has this target.
+
+        form: of the texts; markup is in no language.
 
         A text that seems to be in the target language already is in it only if that is sure enough;
         where it is not, being translated in vain does less harm than not being translated.
@@ -47,7 +52,8 @@ class SourceLanguages:
         """
         code = self._languages.known(target)
         sources = [one for one in _fallback_first(self._targets) if code in self._targets[one]]
-        return [self._best(text, sources, code) for text in texts]
+        words = (document(text, form, protect=False).words for text in texts)
+        return [self._best(text, sources, code) for text in words]
 
     def _best(self, text: str, sources: Sequence[str], target: str) -> DetectedLanguage:
         best, *others = self._detector.rank(text, sources)

@@ -8,8 +8,8 @@ import numpy.typing as npt
 Ids = npt.NDArray[np.int64]
 
 RUN_COST = 80
-"""A run of the encoder takes as long as so many tokens of padding. Measured on the CPU with the
-default model, where 40 to 160 make no difference."""
+"""A run of the encoder takes as long as so many tokens of padding. Measured on the CPU with a
+model of width 256, where 40 to 160 make no difference."""
 
 
 def of_like_length(lengths: Ids, run_cost: int = RUN_COST) -> list[Ids]:
@@ -23,9 +23,8 @@ def of_like_length(lengths: Ids, run_cost: int = RUN_COST) -> list[Ids]:
     order = np.argsort(lengths, kind="stable")
     best = np.zeros(len(lengths) + 1)  # cost of the first n sentences
     first = np.zeros(len(lengths) + 1, np.int64)  # where the last group of these begins
-    starts = np.arange(len(lengths))
     for end, longest in enumerate(lengths[order], start=1):
-        costs = best[:end] + (end - starts[:end]) * longest + run_cost
+        costs = best[:end] + np.arange(end, 0, -1) * longest + run_cost
         first[end] = costs.argmin()
         best[end] = costs[first[end]]
     groups = []

@@ -227,6 +227,11 @@ class Document:
         """A plain text is one passage."""
         return cls(text, [Passage.of(text, protect=protect)])
 
+    @property
+    def words(self) -> str:
+        """What is there to be read, without markup."""
+        return "\n".join(passage.text for passage in self.passages)
+
     def segments(self, cut: Cut) -> list[Segment]:
         """Sentences, and kept segments between them. As the document writes them, all of them
         joined are the document."""

@@ -63,22 +63,25 @@ def test_its_source_ids_are_those_of_sentencepiece() -> None:
 
 
 def test_int8_stays_close_to_ctranslate2_in_float32(served: OnnxSeq2Seq) -> None:
-    """At least nine of ten translations of all searches are equal. CTranslate2's int8 differs from
-    its float32 most where a least length is forced, in 4 of 24, as ours does."""
-    equal = total = 0
+    """Equal are at least nine of ten translations of all searches, and three of four of each.
+
+    CTranslate2's int8 differs from its float32 most where a least length is forced: in 4 of 24.
+    """
+    equal: list[int] = []
     for expected in GOLDEN["ctranslate2"]:
         options = DecodingOptions(**{"max_decoding_length": 40, **expected["options"]})
         found = decode(served, SOURCES, [options] * len(SOURCES), served.target)
-        total += len(found)
+        equal.append(0)
         for (best, *_), (theirs, *_) in zip(found, expected["results"], strict=True):
             if list(best.target_ids) != theirs["tokens"]:
                 continue
-            equal += 1
+            equal[-1] += 1
             # Scores are sums of log-probabilities / length ** length_penalty.
             length = len(best.target_ids) + 1
             difference = abs(best.score - theirs["score"])
             assert difference * length ** (options.length_penalty - 1) < 0.05
-    assert equal >= 0.9 * total
+    assert sum(equal) >= 0.9 * len(SOURCES) * len(equal)
+    assert min(equal) >= 0.75 * len(SOURCES)
 
 
 def test_the_readmes_example(client: httpx.Client) -> None:

@@ -70,6 +70,15 @@ def test_each_text_of_a_list_has_its_own_language(client: httpx.Client) -> None:
     assert [len(one) for one in found["sentences"]] == [1, 0, 0, 1, 0]
 
 
+def test_markup_is_in_no_language(client: httpx.Client) -> None:
+    style = f"<style>/* {ENGLISH * 9} */</style>"
+    plain, page = (
+        translate(client, q=text, format=form)["detectedLanguage"]
+        for text, form in ((FRENCH, "text"), (f'{style}<p class="the">{FRENCH}</p>', "html"))
+    )
+    assert page == plain
+
+
 def test_prefixes_stay_with_their_texts(client: httpx.Client) -> None:
     texts = [ENGLISH, "le chat dort", "je ne sais pas"]
     found = translate(client, q=texts, target_prefix=["x", "y", "z"])

@@ -18,7 +18,7 @@ from service.api.dialects.libretranslate.fields import (
     validated,
 )
 from service.api.dialects.libretranslate.options import at_most
-from service.domain import DetectedLanguage
+from service.domain import DetectedLanguage, Format
 from service.errors import Disabled
 from service.settings import Settings
 from service.source_language import SourceLanguages
@@ -41,7 +41,7 @@ async def detect(request: Request, service: ServiceDep) -> Response:
     body = parse_detect(await read_parameters(request, deadline_seconds, REPEATABLE))
     texts = (body.q,) if isinstance(body.q, str) else tuple(body.q)
     within_limits(texts, service.settings)
-    return JSONResponse(await _run(texts, candidates, texts, service.source_languages))
+    return JSONResponse(await _run(texts, Format.TEXT, candidates, texts, service.source_languages))
 
 
 def parse_detect(parameters: Mapping[str, object]) -> DetectBody:
@@ -84,12 +84,15 @@ async def sources(body: TranslateBody, service: Service) -> list[DetectedLanguag
     """
     if body.source.strip().lower() != AUTO or service.source_languages is None:
         return None
-    return await _run(body.texts, service.source_languages.for_target, body.texts, body.target)
+    detect = service.source_languages.for_target
+    # Other formats are refused when the request is made of the body.
+    form = Format.HTML if body.format == Format.HTML else Format.TEXT
+    return await _run(body.texts, form, detect, body.texts, body.target, form)
 
 
-async def _run(texts: Sized, function: Callable[..., R], *arguments: object) -> R:
-    """Call a function that takes some 0.1 ms for each text."""
-    if len(texts) == 1:
+async def _run(texts: Sized, form: Format, function: Callable[..., R], *arguments: object) -> R:
+    """Call a function that takes some 0.1 ms for each text, and longer for a page."""
+    if len(texts) == 1 and form is Format.TEXT:
         return function(*arguments)
     return await asyncio.to_thread(function, *arguments)
 
