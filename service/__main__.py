@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
 
@@ -31,6 +31,8 @@ from service.settings import ServerSettings, Settings, load
 
 log = structlog.stdlib.get_logger("service")
 
+USAGE = """python -m service                     serve
+python -m service translate-file      translate a file (--help says more)"""
 KEEP_ALIVE_SECONDS = 75
 """Longer than the minute after which load balancers drop an idle connection: they close first."""
 SWITCH_SECONDS = 0.001
@@ -162,5 +164,18 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _command(arguments: Sequence[str]) -> int:
+    """Serve, or do what the arguments say instead. The process' exit code."""
+    match arguments:
+        case []:
+            return main()
+        case ["translate-file", *rest]:
+            from service.bulk import command  # the service has no use for it
+
+            return command.main(rest)
+    sys.stderr.write(f"{USAGE}\n")
+    return 2
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_command(sys.argv[1:]))

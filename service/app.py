@@ -119,6 +119,17 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
         )
 
 
+@contextmanager
+def running_service(settings: Settings) -> Iterator[Service]:
+    """All of the service but HTTP.
+
+    Raises:
+        StartupError: the model can't be loaded.
+    """
+    with open_model_directory(settings) as model:
+        yield _service(settings, model, Metrics())
+
+
 def create_app(settings: Settings, open_model: OpenModel = open_model_directory) -> FastAPI:
     """The app. Its lifespan loads the model, and raises StartupError where it cannot.
 

@@ -19,6 +19,11 @@ StartupError                       the service refuses to start; never seen over
 │   ├── MissingFile                a file that the manifest names is not there
 │   └── CorruptFile                a file is not the one the manifest describes
 └── ProviderUnavailable            the execution provider that was asked for cannot run here
+
+BulkError                          a file that is not translated; never seen over HTTP
+├── UnknownFileFormat              it is of none of the known kinds
+├── InvalidRecord                  a record of it has no text where one should be
+└── OtherWork                      what was begun was begun differently
 """
 
 
@@ -99,3 +104,19 @@ class CorruptFile(InvalidPackage):
 
 class ProviderUnavailable(StartupError):
     """The execution provider that was asked for cannot run on this machine."""
+
+
+class BulkError(Exception):
+    """A file that is not translated. The message says what would be right."""
+
+
+class UnknownFileFormat(BulkError):
+    """The file is of none of the known kinds."""
+
+
+class InvalidRecord(BulkError):
+    """A record of the file has no text where one should be."""
+
+
+class OtherWork(BulkError):
+    """What was begun has another input, model or other options."""
