@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,13 +32,14 @@ def take_joiners(
 
     Abandoned sentences are popped and forgotten, late ones are popped and failed. Nobody overtakes
     one that does not fit yet, so each comes to its turn. A sentence that is larger than a whole
-    batch goes alone.
+    batch goes alone. No batch is larger than the company that one of its sentences may have.
 
     now: monotonic seconds; most: no more sentences than this.
     """
     present = list(batch)
     rows = sum(job.options.rows for job in present)
     longest = max((len(job.source_ids) for job in present), default=0)
+    company = min((job.company for job in present), default=sys.maxsize)
     joiners: list[Job] = []
     joining = 0
     while waiting and len(joiners) < most:
@@ -46,10 +48,12 @@ def take_joiners(
             waiting.popleft().fail(DeadlineExceeded(LATE))
             continue
         longest = max(longest, len(job.source_ids))
+        company = min(company, job.company)
         rows += job.options.rows
         joining += len(job.source_ids)
         sentences = len(present) + len(joiners) + 1
         fits = rows <= bounds.rows and longest * sentences <= bounds.padded_tokens
+        fits = fits and sentences <= company
         if (sentences > 1 and not fits) or (joiners and joining > bounds.joining_tokens):
             break
         joiners.append(waiting.popleft())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -25,6 +26,9 @@ class Job:
     """Monotonic seconds. May be put off while it is under way."""
     priority: Priority = Priority.INTERACTIVE
     result: Future[tuple[Hypothesis, ...]] = field(default_factory=Future)
+    company: int = sys.maxsize
+    """Most sentences of a batch that it may be one of. It is halved where a batch fails, be it for
+    want of memory or because of one of them, until the one fails alone."""
 
     @property
     def abandoned(self) -> bool:

@@ -54,7 +54,7 @@ class Lane:
         self.clock += seconds / self._share
 
     def join(self, jobs: Sequence[Job]) -> None:
-        """Encode jobs and let them join. What fails here fails these jobs and no others."""
+        """Encode jobs and let them join. Where it raises, none has joined."""
         sources, options = [job.source_ids for job in jobs], [job.options for job in jobs]
         self._jobs |= dict(zip(self._search.add(sources, options), jobs, strict=True))
 
@@ -72,13 +72,11 @@ class Lane:
         """The jobs with their numbers for drop(), which may be called meanwhile."""
         return iter(list(self._jobs.items()))
 
-    def fail(self, error: ServiceError) -> int:
-        """Give all jobs up and begin anew; returns how many there were."""
+    def clear(self) -> list[Job]:
+        """Begin anew; returns the jobs that were being decoded."""
         jobs = self.jobs
-        for job in jobs:
-            job.fail(error)
         self._begin()
-        return len(jobs)
+        return jobs
 
     def _begin(self) -> None:
         self._search = Search(self._model.begin(), self._target)

@@ -34,6 +34,14 @@ class JobQueue:
                 self._changed.notify_all()
             return not self._closed
 
+    def put_back(self, jobs: Sequence[Job]) -> bool:
+        """Add jobs of one priority before all others; False as put()."""
+        with self._changed:
+            if not self._closed:
+                self._waiting[jobs[0].priority].extendleft(reversed(jobs))
+                self._changed.notify_all()
+            return not self._closed
+
     def has(self, priority: Priority) -> bool:
         """Whether a job of this priority waits."""
         return bool(self._waiting[priority])

@@ -100,7 +100,7 @@ class Worker:
             # Only a defect ends the loop early. Nobody may wait for a thread that is gone.
             _fail(self._queue.close(), ModelFailure(FAILED))
             for lane in self._lanes:
-                lane.fail(ModelFailure(FAILED))
+                _fail(lane.clear(), ModelFailure(FAILED))
 
     def _next(self) -> Lane | None:
         """The lane whose turn it is, once there is one with work; None when all is over."""
@@ -119,7 +119,7 @@ class Worker:
         return min(busy, key=lambda lane: lane.clock, default=None)
 
     def _take_in(self, lane: Lane) -> None:
-        """Let waiting jobs join. What fails here fails them and no others."""
+        """Let waiting jobs join. What fails here is no matter of the others."""
         if not self._queue.has(lane.priority):
             return
         jobs = self._queue.take(lane.priority, lane.jobs, lane.bounds)
@@ -129,10 +129,10 @@ class Worker:
             lane.join(jobs)
         except Exception:
             log.exception("sentences could not join", sentences=len(jobs))
-            _fail(jobs, ModelFailure(FAILED))
+            self._again(jobs, company=len(lane) + len(jobs))
 
     def _step(self, lane: Lane) -> None:
-        """Advance a lane. What fails here fails its jobs and no others."""
+        """Advance a lane. What fails here is no matter of the other lane."""
         if not lane.jobs:
             return
         self.steps += 1
@@ -140,7 +140,17 @@ class Worker:
         try:
             lane.step()
         except Exception:
-            log.exception("a batch failed", sentences=lane.fail(ModelFailure(FAILED)))
+            jobs = lane.clear()
+            log.exception("a batch failed", sentences=len(jobs))
+            self._again(jobs, company=len(jobs))
+
+    def _again(self, jobs: list[Job], company: int) -> None:
+        """Decode jobs again in half of the company in which they failed; one that failed alone
+        fails."""
+        for job in jobs:
+            job.company = company // 2
+        if company == 1 or not self._queue.put_back(jobs):
+            _fail(jobs, ModelFailure(FAILED))
 
     def _clear(self, lane: Lane) -> None:
         """Drop the jobs that nobody waits for any more."""

@@ -67,6 +67,16 @@ def test_a_sentence_larger_than_a_batch_goes_alone() -> None:
     assert lengths(take_joiners(waiting, [], NOW, bounds, ALL)) == [50]
 
 
+def test_nobody_has_more_company_than_it_may() -> None:
+    waiting = deque(job(1) for _ in range(6))
+    waiting[2].company = 4
+    assert len(take_joiners(waiting, [], NOW, WIDE, ALL)) == 4
+    there = [job(1)]
+    there[0].company = 2
+    assert len(take_joiners(waiting, there, NOW, WIDE, ALL)) == 1
+    assert take_joiners(waiting, [job(1), job(1), *there], NOW, WIDE, ALL) == []
+
+
 def test_late_sentences_fail_and_abandoned_ones_are_forgotten() -> None:
     late, left, good = job(1, deadline=NOW), job(2), job(3)
     left.result.cancel()

@@ -6,6 +6,7 @@ from concurrent.futures import wait
 
 import pytest
 
+from service.decoding.model import LogProbs
 from service.decoding.search import Target, decode
 from service.domain import DecodingOptions, Priority
 from service.errors import DeadlineExceeded, ModelFailure, ShuttingDown
@@ -178,6 +179,49 @@ def test_a_batch_that_fails_fails_alone() -> None:
         running.submit([good])
         assert good.result.result(SECONDS)
         assert running.alive
+
+
+@pytest.mark.parametrize("most", [1, 3, 8])
+def test_a_batch_that_is_too_large_is_decoded_in_halves(most: int) -> None:
+    """As one that takes more memory than there is."""
+
+    class Small(TableModel):
+        def begin(self) -> TableDecoding:
+            return SmallDecoding(self)
+
+    class SmallDecoding(TableDecoding):
+        def join(self, source_ids: list[tuple[int, ...]]) -> list[int]:
+            if len(self.sources) + len(source_ids) > most:
+                raise MemoryError
+            return super().join(source_ids)
+
+    jobs = [job(seed, longest=5) for seed in range(20)]
+    with Engine.running(Small(TARGET), TARGET, LIMITS) as running:
+        running.submit(jobs)
+        found = [one.result.result(SECONDS) for one in jobs]
+    for one, hypotheses in zip(jobs, found, strict=True):
+        expected = decode(TableModel(TARGET), [one.source_ids], [one.options], TARGET)
+        assert hypotheses == expected[0]
+
+
+@pytest.mark.parametrize("bad", [0, 7, 19])
+def test_a_sentence_with_which_a_batch_fails_is_the_only_one_to_fail(bad: int) -> None:
+    class Picky(TableModel):
+        def logits(self, source_ids: tuple[int, ...], prefix: tuple[int, ...]) -> LogProbs:
+            if source_ids == (bad, 1) and len(prefix) == 2:
+                raise RuntimeError("not a number")
+            return super().logits(source_ids, prefix)
+
+    jobs = [job(seed, shortest=4, longest=9) for seed in range(20)]
+    with Engine.running(Picky(TARGET), TARGET, LIMITS) as running:
+        running.submit(jobs)
+        with pytest.raises(ModelFailure):
+            jobs.pop(bad).result.result(SECONDS)
+        found = [one.result.result(SECONDS) for one in jobs]
+        assert running.alive
+    for one, hypotheses in zip(jobs, found, strict=True):
+        expected = decode(TableModel(TARGET), [one.source_ids], [one.options], TARGET)
+        assert hypotheses == expected[0]
 
 
 def test_an_abandoned_sentence_frees_its_rows_and_leaves_the_others_alone() -> None:
