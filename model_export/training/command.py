@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -83,9 +83,14 @@ def _add_settings(parser: argparse.ArgumentParser, settings: type[BaseModel]) ->
         group.add_argument(
             f"--{name.replace('_', '-')}",
             default=argparse.SUPPRESS,
-            metavar="N",
+            metavar=_metavar(field.annotation),
             help=f"{field.description}{_default(field.default)}",
         )
+
+
+def _metavar(kind: object) -> str:
+    """The words that a field may be; N for numbers."""
+    return "|".join(get_args(kind)) if get_origin(kind) is Literal else "N"
 
 
 def _default(value: object) -> str:
