@@ -49,7 +49,8 @@ test-train: build/train/recipes.installed ## Run the tests of the training recip
 		tests/model_export/test_toolkits.py tests/model_export/test_toolkit_refusals.py $(ARGS)
 
 .PHONY: test-live
-test-live: build/live/toolkits.installed build/optimum/exporter.installed ## Make the goldens afresh and compare them. ARGS.
+test-live: build/live/toolkits.installed build/optimum/exporter.installed \
+		build/marian/marian.installed build/opennmt/toolkits.installed ## Make the goldens afresh and compare them. ARGS.
 	build/live/bin/python -m pytest -o 'norecursedirs=.*' tests/live $(ARGS)
 
 .PHONY: containers
@@ -115,13 +116,31 @@ build/optimum/exporter.installed: requirements/optimum.txt build/optimum/bin/pyt
 	@build/optimum/bin/python -m $(PIP_INSTALL) -r requirements/optimum.txt
 	@touch $@
 
+build/marian/marian.installed: requirements/marian.txt build/marian/bin/python
+	@echo 'Installing Marian into build/marian'
+	@build/marian/bin/python -m $(PIP_INSTALL) -r $<
+	@touch $@
+
+# Without dependencies: the toolkits ask for other versions of torch. fairseq, which does not build with
+# today's Python, is only unpacked.
+build/opennmt/toolkits.installed: requirements/opennmt.txt build/opennmt/bin/python
+	@echo 'Installing OpenNMT-py, Eole and fairseq into build/opennmt'
+	@build/opennmt/bin/python -m $(PIP_INSTALL) $$(grep '^torch==' $<)
+	@build/opennmt/bin/python -m $(PIP_INSTALL) --no-deps -r $<
+	@rm -rf build/fairseq && mkdir build/fairseq
+	@build/opennmt/bin/python -m pip download --quiet --no-deps --no-build-isolation --no-binary fairseq \
+		--dest build/fairseq fairseq==0.12.2
+	@tar --extract --gzip --strip-components 1 --directory build/fairseq --file build/fairseq/fairseq-0.12.2.tar.gz
+	@touch $@
+
 build/containers/tools.installed: docker/check-requirements.txt build/containers/bin/python
 	@echo 'Installing $< into build/containers'
 	@build/containers/bin/python -m $(PIP_INSTALL) -r $<
 	@touch $@
 
 $(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python \
-		build/train/bin/python build/live/bin/python build/optimum/bin/python: %/bin/python:
+		build/train/bin/python build/live/bin/python build/optimum/bin/python build/marian/bin/python \
+		build/opennmt/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

@@ -24,6 +24,9 @@ from tests.model_export.test_optimum import assemble
 
 ROOT = Path(__file__).parents[2]
 OPTIMUM = ROOT / "build" / "optimum" / "bin" / "python"
+MARIAN = ROOT / "build" / "marian" / "bin" / "python"
+OPENNMT = ROOT / "build" / "opennmt" / "bin" / "python"
+FAIRSEQ = ROOT / "build" / "fairseq"
 NEAR = 1e-4
 """Largest accepted difference of a number; everything else is equal."""
 
@@ -64,6 +67,26 @@ GOLDENS = {
         ("--goldens", "text", "families", name),
     )
     for name in FAMILIES
+}
+# These scripts make the models afresh too, the same ones: their seeds are fixed.
+GOLDENS |= {
+    path.name: Golden(
+        f"families/{path.name}/golden.json",
+        "make_marian.py",
+        ("text", "families", path.name),
+        python=str(MARIAN),
+    )
+    for path in sorted((DATA / "families").glob("marian-*"))
+}
+GOLDENS |= {
+    path.name: Golden(
+        f"toolkits/{path.name}/golden.json",
+        "make_tiny_toolkits.py",
+        ("text", "families", "toolkits", path.name),
+        {"PYTHONPATH": str(FAIRSEQ)},
+        python=str(OPENNMT),
+    )
+    for path in sorted((DATA / "toolkits").iterdir())
 }
 
 
