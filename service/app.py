@@ -19,6 +19,10 @@ from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
 from service.decoding.model import Target
+from service.document_jobs import DocumentJobs
+from service.document_store import DocumentStore
+from service.document_translator import DocumentTranslator
+from service.documents.isolation import DocumentReader
 from service.domain import DecodingOptions
 from service.engine import launch
 from service.errors import InvalidPackage, ServiceError
@@ -43,6 +47,9 @@ DESCRIPTION = (
     "LibreTranslate's, so its clients work here; so do DeepL's for texts, with /v2."
 )
 
+UPLOADS = ("/translate_file", "/translate_file/", "/v2/document")
+FORM_BYTES = 64 << 10
+"""Of an upload, besides the document."""
 WARM_UP = "1, 2, 3."
 WARM_UP_SECONDS = 60.0
 
@@ -141,8 +148,11 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with open_model(settings) as model:
-            app.state.service = _service(settings, model, metrics)
-            yield
+            app.state.service = service = _service(settings, model, metrics)
+            try:
+                yield
+            finally:
+                await service.document_jobs.stop()
 
     app = FastAPI(
         title="seq2serve",
@@ -160,7 +170,12 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     app.include_router(deepl.router())
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
+    upload_bytes = (settings.documents.max_mb << 20) + FORM_BYTES
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.limits.max_body_bytes,
+        uploads=dict.fromkeys(UPLOADS, upload_bytes),
+    )
     app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)  # the outermost
     return app
 
@@ -206,17 +221,28 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
         cache_entries=cache.entries,
         cache_bytes=cache.bytes,
     )
+    translator = Translator(
+        text=model.text,
+        languages=model.languages,
+        decoder=cache if settings.cache.max_mb else model.engine,
+        admission=admission,
+        metrics=metrics,
+        bulk_from_sentences=settings.scheduling.bulk_from_sentences,
+        attention=model.target.attention,
+    )
+    source_languages = _source_languages(settings, model.languages)
+    documents = DocumentTranslator(
+        translator=translator,
+        languages=model.languages,
+        source_languages=source_languages,
+        reader=DocumentReader(settings.documents, settings.limits),
+        settings=settings.documents,
+        decoding=settings.decoding,
+    )
+    store = DocumentStore(settings.documents)
     return Service(
         settings=settings,
-        translator=Translator(
-            text=model.text,
-            languages=model.languages,
-            decoder=cache if settings.cache.max_mb else model.engine,
-            admission=admission,
-            metrics=metrics,
-            bulk_from_sentences=settings.scheduling.bulk_from_sentences,
-            attention=model.target.attention,
-        ),
+        translator=translator,
         scorer=Scorer(
             text=model.text,
             languages=model.languages,
@@ -225,7 +251,10 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
             target=model.target,
         ),
         languages=model.languages,
-        source_languages=_source_languages(settings, model.languages),
+        source_languages=source_languages,
+        documents=documents,
+        document_jobs=DocumentJobs(documents, store, settings.documents),
+        document_store=store,
         suggestions=_suggestions(settings.suggestions),
         model=model.description,
         metrics=metrics,

@@ -153,6 +153,42 @@ class SuggestionSettings(_Group):
     )
 
 
+class DocumentSettings(_Group):
+    """Files to be translated."""
+
+    enabled: bool = Field(default=True, description="Whether documents are translated.")
+    max_mb: Positive = Field(default=10, description="Largest document (MiB); beyond it 413.")
+    max_expanded_mb: Positive = Field(
+        default=100, description="Most that a document's archive may hold when unpacked (MiB)."
+    )
+    max_characters: Positive = Field(
+        default=500_000, description="Most characters of text in a document; beyond it 413."
+    )
+    read_seconds: Positive = Field(
+        default=20,
+        description="Most processor time for reading a document, and for writing it (seconds).",
+    )
+    read_memory_mb: int = Field(
+        default=512, ge=64, description="Most memory for reading or writing a document (MiB)."
+    )
+    max_waiting: Positive = Field(
+        default=8, description="Most documents accepted and not yet translated; beyond it 503."
+    )
+    at_once: Positive = Field(default=2, description="Documents that are worked on at a time.")
+    deadline_seconds: Seconds = Field(
+        default=900.0, description="How long a document may take, with its waiting; after it 504."
+    )
+    keep_seconds: Seconds = Field(
+        default=1800.0, description="How long a translated document can be fetched."
+    )
+    keep_files: Positive = Field(
+        default=100, description="Most translated documents that are kept; the oldest go first."
+    )
+    keep_mb: Positive = Field(
+        default=64, description="Memory for translated documents (MiB); the oldest go first."
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -205,6 +241,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     detection: DetectionSettings = DetectionSettings()
     suggestions: SuggestionSettings = SuggestionSettings()
+    documents: DocumentSettings = DocumentSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

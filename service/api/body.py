@@ -47,8 +47,8 @@ async def read_parameters(
         HTTPException: 415, the Content-Type is none that is read.
         DeadlineExceeded, ClientClosedRequest, BodyTooLarge: the body did not arrive.
     """
-    content_type = _content_type(request)
-    body = await _read(request, seconds)
+    content_type = content_type_of(request)
+    body = await read_body(request, seconds)
     if _is_json(content_type):
         return parse_json(body)
     pairs = _parse_urlencoded(request.scope["query_string"])
@@ -68,7 +68,12 @@ def parse_json(body: bytes) -> dict[str, object]:
     return value
 
 
-async def _read(request: Request, seconds: float) -> bytes:
+async def read_body(request: Request, seconds: float) -> bytes:
+    """The whole body.
+
+    Raises:
+        DeadlineExceeded, ClientClosedRequest, BodyTooLarge: it did not arrive.
+    """
     try:
         async with asyncio.timeout(seconds):
             return await request.body()
@@ -78,7 +83,12 @@ async def _read(request: Request, seconds: float) -> bytes:
         raise ClientClosedRequest("The client left while its body was read.") from None
 
 
-def _content_type(request: Request) -> Message:
+def content_type_of(request: Request) -> Message:
+    """The Content-Type, for its parameters.
+
+    Raises:
+        HTTPException: 415, its charset is none that is read.
+    """
     message = Message()
     message["content-type"] = request.headers.get("content-type", "")
     charset = message.get_param("charset")

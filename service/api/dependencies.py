@@ -12,6 +12,9 @@ from fastapi import Depends, Request
 from service.errors import ClientClosedRequest
 
 if TYPE_CHECKING:
+    from service.document_jobs import DocumentJobs
+    from service.document_store import DocumentStore
+    from service.document_translator import DocumentTranslator
     from service.metrics import Metrics
     from service.scorer import Scorer
     from service.settings import Settings
@@ -46,6 +49,9 @@ class Service:
     """None where languages are not detected."""
     suggestions: Suggestions | None
     """None where none are taken."""
+    documents: DocumentTranslator
+    document_jobs: DocumentJobs
+    document_store: DocumentStore
     model: ModelDescription
     metrics: Metrics
     engine_alive: Callable[[], bool]
@@ -57,6 +63,7 @@ class Service:
         """Accept nothing new. What was accepted goes on."""
         self.draining = True
         self.translator.close()
+        self.documents.close()
 
     async def drained(self, seconds: float) -> bool:
         """Wait until what was accepted is answered; False if it took longer."""

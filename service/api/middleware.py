@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -100,15 +101,20 @@ class BodyLimit:
     so the refusal is written first and what still arrives is dropped for a while.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, uploads: Mapping[str, int] | None = None
+    ) -> None:
+        """uploads: other limits, by path."""
         self._app = app
         self._max_bytes = max_bytes
+        self._uploads = uploads or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _BoundedBody(receive, self._max_bytes, _content_length(scope))
+        max_bytes = self._uploads.get(scope["path"], self._max_bytes)
+        body = _BoundedBody(receive, max_bytes, _content_length(scope))
         await self._app(scope, body.receive, _LastWord(body, send).send)
 
 

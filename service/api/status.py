@@ -9,12 +9,18 @@ from service.errors import (
     ClientClosedRequest,
     DeadlineExceeded,
     Disabled,
+    DocumentFailure,
+    DocumentNotFound,
+    DocumentNotReady,
+    DocumentTooLarge,
+    InvalidDocument,
     InvalidRequest,
     ModelFailure,
     Overloaded,
     RequestTooLarge,
     ServiceError,
     ShuttingDown,
+    UnsupportedDocument,
     UnsupportedLanguage,
 )
 
@@ -30,8 +36,14 @@ class Status(NamedTuple):
 STATUS: dict[type[ServiceError], Status] = {
     InvalidRequest: Status(400, "Invalid request: missing q parameter"),
     UnsupportedLanguage: Status(400, "zz is not supported"),
+    InvalidDocument: Status(400, "The file is not a whole ZIP archive, as this format is."),
+    UnsupportedDocument: Status(400, "Files of this type are not translated; those are: .txt."),
     RequestTooLarge: Status(400, "Invalid request: request (1000) exceeds text limit (128)"),
     BodyTooLarge: Status(413, "The body is larger than 1048576 bytes."),
+    DocumentTooLarge: Status(413, "The document has more than 500000 characters."),
+    DocumentNotFound: Status(404, "There is no such document, or no longer."),
+    DocumentNotReady: Status(503, "The document is not translated yet."),
+    DocumentFailure: Status(500, "The document could not be read."),
     ClientClosedRequest: Status(499, "The client left before its answer was ready."),
     Disabled: Status(403, "Suggestions are disabled on this server."),
     ModelFailure: Status(500, "The model could not translate this text."),
@@ -51,6 +63,6 @@ def status_of(error: ServiceError) -> int:
 
 def headers_of(error: ServiceError) -> dict[str, str]:
     """The headers that say more about an error."""
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | DocumentNotReady):
         return {"Retry-After": str(error.retry_after_seconds)}
     return {}

@@ -51,6 +51,8 @@ def assembled(sentence: Sentence, translation: str, attended: Attended | None) -
         target_words = words(translation)
         if attended is None or not target_words:
             return None
+        if not {place for place, _ in found} <= set(target_words):  # as in x_201
+            return None
         belongs = _belongs(sentence, found, attended, target_words)
         placed_tags = placed(sentence, len(translation), target_words, belongs)
         tags = [(Span(place, place), tag) for place, tag in placed_tags]

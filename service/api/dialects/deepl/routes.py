@@ -9,16 +9,26 @@ import asyncio
 import time
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
+from service.api.dialects.deepl.documents import (
+    Document,
+    DocumentState,
+    deepl_document_result,
+    deepl_document_status,
+    deepl_upload_document,
+    key_documentation,
+    upload_documentation,
+)
 from service.api.dialects.deepl.fields import MODEL_TYPE, TranslateBody, parse
 from service.api.dialects.deepl.languages import sources, targets, written
+from service.api.dialects.deepl.replies import answered as _json
+from service.api.dialects.deepl.replies import trace as _trace
 from service.domain import TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
 from service.settings import LimitSettings, Settings
@@ -102,7 +112,41 @@ def router() -> APIRouter:
         summary="Characters so far",
         response_model=Usage,
     )
+    _add_documents(routes)
     return routes
+
+
+def _add_documents(routes: APIRouter) -> None:
+    routes.add_api_route(
+        "/v2/document",
+        deepl_upload_document,
+        methods=["POST"],
+        summary="Begin to translate a document",
+        response_model=Document,
+        responses=DIALECT.documented(400, 403, 413, 415, 503),
+        openapi_extra={"requestBody": upload_documentation()},
+    )
+    routes.add_api_route(
+        "/v2/document/{document_id}",
+        deepl_document_status,
+        methods=["POST"],
+        summary="How far a document has got",
+        response_model=DocumentState,
+        responses=DIALECT.documented(400, 404, 413, 415),
+        openapi_extra={"requestBody": key_documentation()},
+    )
+    routes.add_api_route(
+        "/v2/document/{document_id}/result",
+        deepl_document_result,
+        methods=["POST"],
+        summary="Fetch a translated document, once",
+        response_class=Response,
+        responses={
+            200: {"content": {"application/octet-stream": {"schema": {"format": "binary"}}}},
+            **DIALECT.documented(400, 404, 413, 415, 503),
+        },
+        openapi_extra={"requestBody": key_documentation()},
+    )
 
 
 async def deepl_translate(request: Request, service: ServiceDep) -> Response:
@@ -197,12 +241,3 @@ def _translation(body: TranslateBody, text: str, source: str, translation: str) 
     if body.model_type is not None:
         fields["model_type_used"] = MODEL_TYPE
     return fields
-
-
-def _json(content: object) -> Response:
-    return JSONResponse(content, headers=_trace())
-
-
-def _trace() -> dict[str, str]:
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
-    return {"X-Trace-ID": request_id} if request_id else {}

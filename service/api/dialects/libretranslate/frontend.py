@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from service.api.dependencies import Service, ServiceDep
 from service.api.dialects.libretranslate.detection import AUTO
+from service.api.dialects.libretranslate.documents import supported
 
 PREFERRED_TARGET = "en"
 KEYSTROKE_MILLISECONDS = 500
@@ -50,8 +51,8 @@ async def frontend_settings(service: ServiceDep) -> Response:
         apiKeys=False,
         keyRequired=False,
         suggestions=service.suggestions is not None,
-        filesTranslation=False,
-        supportedFilesFormat=[],
+        filesTranslation=service.settings.documents.enabled,
+        supportedFilesFormat=supported(service),
         language=_languages(service),
     )
     return JSONResponse(settings.model_dump())

@@ -18,6 +18,12 @@ from service.api.body import JSON, read_parameters
 from service.api.dependencies import ServiceDep, while_connected
 from service.api.dialect import Dialect
 from service.api.dialects.libretranslate.detection import described, detect, sources
+from service.api.dialects.libretranslate.documents import (
+    TranslateFileReply,
+    download_file,
+    file_documentation,
+    translate_file,
+)
 from service.api.dialects.libretranslate.examples import (
     REPLIES,
     detect_documentation,
@@ -111,6 +117,7 @@ def router(settings: Settings) -> APIRouter:
         responses=DIALECT.documented(400, 403, 413, 415),
         openapi_extra={"requestBody": suggest_documentation()},
     )
+    _add_documents(routes)
     routes.add_api_route(
         "/frontend/settings",
         frontend_settings,
@@ -144,6 +151,32 @@ def router(settings: Settings) -> APIRouter:
     routes.add_api_route("/languages/", languages, methods=["GET"], include_in_schema=False)
     routes.add_api_route("/health/", health, methods=["GET"], include_in_schema=False)
     return routes
+
+
+def _add_documents(routes: APIRouter) -> None:
+    routes.add_api_route(
+        "/translate_file",
+        translate_file,
+        methods=["POST"],
+        summary="Translate a document",
+        response_model=TranslateFileReply,
+        responses=DIALECT.documented(400, 403, 413, 415, 500, 503, 504),
+        openapi_extra={"requestBody": file_documentation()},
+    )
+    routes.add_api_route(
+        "/translate_file/", translate_file, methods=["POST"], include_in_schema=False
+    )
+    routes.add_api_route(
+        "/download_file/{name}",
+        download_file,
+        methods=["GET"],
+        summary="Fetch a translated document",
+        response_class=Response,
+        responses={
+            200: {"content": {"application/octet-stream": {"schema": {"format": "binary"}}}},
+            **DIALECT.documented(404),
+        },
+    )
 
 
 async def translate(request: Request, service: ServiceDep) -> Response:
