@@ -44,7 +44,7 @@ from service.translator import Text, Translator
 
 DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
-    "LibreTranslate's, so its clients work here; so do DeepL's for texts, with /v2."
+    "LibreTranslate's, so its clients work here; so do DeepL's for texts and documents, with /v2."
 )
 
 UPLOADS = ("/translate_file", "/translate_file/", "/v2/document")

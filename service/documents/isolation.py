@@ -2,7 +2,7 @@
 
 A process, not a thread: what a stranger's file may cost is then limited by the system, in memory
 and in time, nothing that goes wrong stays, and the event loop never waits for the interpreter. It
-costs a tenth of a second at the beginning and at the end of a document.
+costs the start of Python at the beginning and at the end of a document.
 """
 
 from __future__ import annotations
