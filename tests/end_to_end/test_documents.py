@@ -180,6 +180,10 @@ def test_deepls_client_is_told_why_not(translator: deepl.DeepLClient) -> None:
         translator.translate_document_upload(
             b"x", filename="a.txt", target_lang="EN-US", formality="more"
         )
+    with pytest.raises(deepl.DeepLException, match="glossary_id"):
+        translator.translate_document_upload(
+            b"x", filename="a.txt", source_lang="FR", target_lang="EN-US", glossary="g"
+        )
     with pytest.raises(deepl.DeepLException, match="output_format"):
         translator.translate_document_upload(
             b"x", filename="a.txt", target_lang="EN-US", output_format="docx"

@@ -18,7 +18,10 @@ def test_every_error_has_a_status() -> None:
 
 
 def test_every_status_is_found() -> None:
-    assert {status_of(kind("", 1) if issubclass(kind, Overloaded | DocumentNotReady) else kind("")) for kind in STATUS}
+    assert {
+        status_of(kind("", 1) if issubclass(kind, Overloaded | DocumentNotReady) else kind(""))
+        for kind in STATUS
+    }
 
 
 def test_whoever_may_come_back_is_told_when() -> None:

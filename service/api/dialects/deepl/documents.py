@@ -5,6 +5,7 @@ https://developers.deepl.com/api-reference/document
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,6 @@ from pydantic import BaseModel, Field
 
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep
-from service.api.dialects.deepl.fields import UNSUPPORTED
 from service.api.dialects.deepl.replies import answered
 from service.api.upload import Upload, read_upload
 from service.document_jobs import DocumentJob, State
@@ -23,6 +23,14 @@ from service.documents.file_types import MEDIA_TYPES, extension_of
 from service.errors import Disabled, InvalidRequest, UnsupportedLanguage
 
 DISABLED = "Documents are not translated by this server."
+UNSUPPORTED = (
+    "glossary_id",
+    "glossary_ids",
+    "style_id",
+    "translation_memory_id",
+    "custom_instructions",
+)
+"""Fields that change what a translation is, so that ignoring them would be a lie."""
 NO_NAME = ("", "file")
 """What DeepL's client calls a file whose name it does not send."""
 
@@ -71,7 +79,7 @@ async def deepl_upload_document(request: Request, service: ServiceDep) -> Respon
         raise Disabled(DISABLED)
     service.documents.require_room()
     upload = await read_upload(request, service.settings.scheduling.deadline_seconds)
-    asked = _asked(upload)
+    asked = await asyncio.to_thread(_asked, upload)  # it may look into an archive
     try:
         job = service.document_jobs.start(asked)
     except UnsupportedLanguage as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -48,7 +49,7 @@ async def translate_file(request: Request, service: ServiceDep) -> Response:
         raise Disabled(DISABLED)
     service.documents.require_room()
     upload = await read_upload(request, service.settings.scheduling.deadline_seconds)
-    asked = _asked(upload)
+    asked = await asyncio.to_thread(_asked, upload)  # it may look into an archive
     work = service.documents.translate(asked, Progress())
     document = await while_connected(request, work)
     key = f"{secrets.token_urlsafe(TOKEN_BYTES)}.{document.name}"
