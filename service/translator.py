@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from service.composition import Composition, keep_where_damaged
 from service.decoding.repetition import as_second_try, repeats_itself, without_repetitions
 from service.domain import (
     DecodingOptions,
@@ -22,10 +23,11 @@ from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.package.manifest import LanguagePair
 from service.plan import Piece, Planner, SourceText, is_marked, sentences
-from service.reading import ReadableText, Reader, keep_where_damaged
+from service.reading import ReadableText, Reader
 from service.scheduling.admission import Admission
 from service.scheduling.answers import answers
 from service.scheduling.job import Decoder, Job
+from service.scheduling.worker import TOO_LATE
 from service.sentence_options import require_no_attention
 from service.text.languages import Languages
 from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
@@ -93,31 +95,45 @@ class Translator:
         """
         pair = self._languages.resolve(request.source, request.target)
         if not self._attention:
-            require_no_attention(request.options, request.textual)
+            require_no_attention(request)
         if self._languages.leaves_alone(pair):
             return [TextTranslation(text) for text in request.texts]
+        if request.deadline <= time.monotonic():
+            raise DeadlineExceeded(TOO_LATE)
         characters = sum(map(len, request.texts))
         with self._admission.admit(len(request.texts), characters):
             try:
                 async with asyncio.timeout(request.deadline - time.monotonic()):
                     return await self._translate(request, pair, characters)
             except TimeoutError:
-                raise DeadlineExceeded("The translation did not end before its deadline.") from None
+                raise DeadlineExceeded(TOO_LATE) from None
 
     async def _translate(
         self, request: TranslationRequest, pair: LanguagePair, characters: int
     ) -> list[TextTranslation]:
         plan = await _run(characters, self._planner.plan, request, pair)
-        pieces = [piece for text in plan for piece in text]
+        await self._finish([piece for text in plan for piece in text], request, pair)
+        return [await _run(characters, self._composed, text, request, pair) for text in plan]
+
+    def _composed(
+        self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
+    ) -> TextTranslation:
+        composition = Composition(self._reader, request, pair)
+        for piece in pieces:
+            composition.add(piece)
+        return composition.translation()
+
+    async def _finish(
+        self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
+    ) -> None:
+        """Give the pieces their translations."""
         in_parts = [piece for piece in pieces if piece.parts]
         lost = await self._decoded(list(sentences(pieces)), request, pair)
         for piece in lost:
-            piece.parts = self._planner.around(piece, pair)
+            piece.parts = self._planner.around(piece, request, pair)
         await self._decoded(list(sentences(lost)), request, pair)
         keep_where_damaged([*in_parts, *lost])
         self._record(list(sentences(pieces)))
-        compose = self._reader.compose
-        return [await _run(characters, compose, text, request, pair) for text in plan]
 
     async def _decoded(
         self, pieces: list[Piece], request: TranslationRequest, pair: LanguagePair
