@@ -39,12 +39,12 @@ def reversing() -> Translator:
     return translator_with(ReversingEngine(), Admission(SchedulingSettings()))
 
 
-def aligning(*texts: str, form: Format = Format.TEXT, **options: int) -> TranslationRequest:
+def aligning(*texts: str, form: Format = Format.TEXT) -> TranslationRequest:
     return TranslationRequest(
         texts=texts,
         source="fr",
         target="en",
-        options=DecodingOptions(**options),
+        options=DecodingOptions(),
         deadline=time.monotonic() + 10,
         format=form,
         align=True,
@@ -166,7 +166,7 @@ def joined(*kinds: tuple[str, ...]) -> st.SearchStrategy[str]:
 
 def told(text: str, form: Format, seed: int, unknowns: bool) -> TextTranslation:
     translator = translator_with(Attending(seed), Admission(SchedulingSettings()))
-    request = aligning(text, form=form, beam_size=2)
+    request = aligning(text, form=form)
     request = replace(request, textual=TextualOptions(replace_unknowns=unknowns))
     (found,) = asyncio.run(translator.translate(request))
     return found

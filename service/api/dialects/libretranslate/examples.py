@@ -98,6 +98,24 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "return_scores": True,
         }
     },
+    "alignments": {
+        "value": {
+            "q": "Le chat noir dort.",
+            "source": "fr",
+            "target": "en",
+            "return_alignments": True,
+            "return_details": True,
+            "deadline_seconds": 5,
+        }
+    },
+    "a stream": {
+        "value": {
+            "q": "Le chat dort. Où est la gare ?",
+            "source": "fr",
+            "target": "en",
+            "stream": True,
+        }
+    },
     "minimum Bayes risk": {
         "value": {
             "q": "Où est la gare ?",

@@ -184,6 +184,12 @@ class TranslateBody(BaseModel):
         description="Whether `alignments` says which characters of the translation belong to "
         "which ones of the text, and `sentences` where each sentence is.",
     )
+    stream: bool = Field(
+        default=False,
+        description="Whether to answer with Server-Sent Events: an event `sentence` for each "
+        "sentence as soon as it is done, in order, then `done` with the reply, or `error`. `q` "
+        "must be one text.",
+    )
     return_details: bool = Field(
         default=False,
         description="Whether `details` says what translated it: the model, its variant, and the "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.body import JSON, read_parameters
-from service.api.dependencies import ModelDescription, ServiceDep, while_connected
+from service.api.dependencies import ModelDescription, Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
 from service.api.dialects.libretranslate.detection import described, detect, sources
 from service.api.dialects.libretranslate.examples import (
@@ -48,6 +48,7 @@ from service.api.dialects.libretranslate.replies import (
     TranslateReply,
 )
 from service.api.dialects.libretranslate.scoring import score
+from service.api.dialects.libretranslate.streaming import stream
 from service.api.dialects.libretranslate.suggestions import (
     SuggestReply,
     suggest,
@@ -160,6 +161,8 @@ async def translate(request: Request, service: ServiceDep) -> Response:
     body = parse(await read_parameters(request, deadline_seconds, REPEATABLE))
     asked = translation_request(body, service.settings, arrived)
     detected = await sources(body, service)
+    if body.stream:
+        return await _streamed(request, service, body, asked, detected)
     work = (
         service.translator.translate(asked)
         if detected is None
@@ -167,6 +170,24 @@ async def translate(request: Request, service: ServiceDep) -> Response:
     )
     translations = await while_connected(request, work)
     return _json(reply(body, translations, detected or ()) | details(body, service.model))
+
+
+async def _streamed(
+    request: Request,
+    service: Service,
+    body: TranslateBody,
+    asked: TranslationRequest,
+    detected: Sequence[DetectedLanguage] | None,
+) -> Response:
+    if detected is not None:
+        asked = replace(asked, source=detected[0].language)
+    extras = details(body, service.model)
+    return await stream(
+        request,
+        lambda on_sentence: service.translator.translate(asked, on_sentence),
+        lambda sentence: _sentence_event(sentence, body),
+        lambda translations: reply(body, translations, detected or ()) | extras,
+    )
 
 
 async def languages(service: ServiceDep) -> Response:
@@ -207,6 +228,8 @@ def translation_request(
     at_most(len(texts), settings.limits.max_items)
     textual = textual_options(body)
     at_most(sum(map(len, texts)) + characters(textual), settings.limits.max_characters)
+    if body.stream and not isinstance(body.q, str):
+        raise InvalidRequest("Invalid request: q parameter must be a string when stream is true")
     options = decoding_options(body, settings)
     if body.selection is Selection.MBR and options.rows < 2:
         raise InvalidRequest(
@@ -293,6 +316,13 @@ def _sentence(sentence: SentenceTranslation, body: TranslateBody) -> dict[str, A
     if sentence.attention:
         told["source_tokens"] = sentence.source_tokens
     return told | {"translations": translations}
+
+
+def _sentence_event(sentence: SentenceTranslation, body: TranslateBody) -> dict[str, Any]:
+    ranges = {"source_range": sentence.source_range, "target_range": sentence.target_range}
+    alignments = list(map(asdict, sentence.alignments))
+    told = _sentence(sentence, body) | ranges
+    return told | ({"alignments": alignments} if body.return_alignments else {})
 
 
 def _json(content: object) -> Response:
