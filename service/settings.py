@@ -153,6 +153,16 @@ class SuggestionSettings(_Group):
     )
 
 
+class PageSettings(_Group):
+    """The page for people."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether / answers browsers by a page to translate with; else, and to whatever "
+        "does not ask for HTML, it leads to /docs.",
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -205,6 +215,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     detection: DetectionSettings = DetectionSettings()
     suggestions: SuggestionSettings = SuggestionSettings()
+    page: PageSettings = PageSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

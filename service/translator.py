@@ -73,6 +73,11 @@ class Translator:
         self._bulk_from_sentences = bulk_from_sentences
         self._attention = attention
 
+    @property
+    def has_attention(self) -> bool:
+        """Whether the model can say what it attended to."""
+        return self._attention
+
     def require_room(self) -> None:
         """Refuse a request before it is even read, when not the smallest one would be let in.
 
