@@ -21,7 +21,9 @@ from service.api.dependencies import ModelDescription, Service, ServiceDep, whil
 from service.api.dialect import Dialect
 from service.api.dialects.libretranslate.detection import described, detect, sources
 from service.api.dialects.libretranslate.examples import (
+    EVENTS,
     REPLIES,
+    STREAM,
     detect_documentation,
     request_documentation,
     score_documentation,
@@ -83,7 +85,7 @@ def router(settings: Settings) -> APIRouter:
         summary="Translate texts",
         response_model=TranslateReply,
         responses={
-            200: {"content": {JSON: {"examples": REPLIES}}},
+            200: {"content": {JSON: {"examples": REPLIES}, EVENTS: STREAM}},
             **DIALECT.documented(400, 413, 415, 500, 503, 504),
         },
         openapi_extra={"requestBody": request_documentation(settings)},
@@ -154,6 +156,10 @@ async def translate(request: Request, service: ServiceDep) -> Response:
     """Translate one text or many.
 
     Parameters come as JSON if the Content-Type says so, else as a form and in the query string.
+
+    With `stream` the answer is Server-Sent Events: `sentence`, for each sentence as soon as it and
+    all before it are done, then `done` with the reply. What fails before the first of them has its
+    own status; what fails later is an event `error`, the last one.
     """
     service.translator.require_room()
     arrived = time.monotonic()
