@@ -82,4 +82,4 @@ def translated(page: Page, text: str = TEXT) -> str:
     """Give the page a text; the translation when it is complete."""
     page.fill("#source", text)
     page.wait_for_selector("#status:has-text('Translated')")
-    return page.locator("#target").inner_text()
+    return str(page.locator("#target").inner_text())

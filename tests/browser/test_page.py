@@ -16,7 +16,7 @@ SENTENCES = "\n".join(f"Il a acheté {number} livres hier." for number in range(
 
 
 def marked(page: Page, where: str) -> list[str]:
-    return page.locator(f"{where} .word.marked").all_inner_texts()
+    return list(page.locator(f"{where} .word.marked").all_inner_texts())
 
 
 def active(page: Page) -> Any:
@@ -246,7 +246,7 @@ def test_files_are_taken_if_the_service_takes_any(visit: Open, url: str) -> None
         expect(page.locator("#file-choice")).to_be_hidden()
         return
     content = {"name": "chat.txt", "mimeType": "text/plain", "buffer": b"Le chat dort."}
-    page.set_input_files("#file", content)  # type: ignore[arg-type]
+    page.set_input_files("#file", content)
     link = page.get_by_role("link", name="Download the translation of chat.txt")
     with page.expect_download() as download:
         link.click()

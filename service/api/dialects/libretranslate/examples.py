@@ -168,25 +168,22 @@ REPLIES: dict[str, dict[str, Any]] = {
     },
     "alignments": {
         "value": {
-            "translatedText": "The black cat is sleeping.",
+            "translatedText": "The black cat sleeps.",
             "finish_reason": "eos",
             "sentences": [
                 {
                     "source": "Le chat noir dort.",
                     "source_range": [0, 18],
-                    "target_range": [0, 26],
-                    "translations": [
-                        {"text": "The black cat is sleeping.", "finish_reason": "eos"}
-                    ],
+                    "target_range": [0, 21],
+                    "translations": [{"text": "The black cat sleeps.", "finish_reason": "eos"}],
                 }
             ],
             "alignments": [
                 {"source": [0, 2], "target": [0, 3]},
                 {"source": [8, 12], "target": [4, 9]},
                 {"source": [3, 7], "target": [10, 13]},
-                {"source": [13, 17], "target": [14, 16]},
-                {"source": [13, 17], "target": [17, 25]},
-                {"source": [17, 18], "target": [25, 26]},
+                {"source": [13, 17], "target": [14, 20]},
+                {"source": [17, 18], "target": [20, 21]},
             ],
             "details": {
                 "request_id": "order-1234",
