@@ -75,6 +75,7 @@ export class Alignment {
     if (!word) return;
     this.#marked = [word, ...word.partners];
     for (const one of this.#marked) one.classList.add("marked");
+    for (const one of word.partners) this.#reveal(one);
   }
 
   /** The word of the text under a point. */
@@ -89,6 +90,14 @@ export class Alignment {
     return [...this.#mirror.querySelectorAll(".word")].find(
       (one) => one.range[0] <= place && place <= one.range[1],
     );
+  }
+
+  /** Scroll the part of the page that holds a word, and nothing else, until it shows. */
+  #reveal(word) {
+    const pane = this.#target.contains(word) ? this.#target : this.#mirror.parentElement;
+    const [seen, inside] = [pane.getBoundingClientRect(), word.getBoundingClientRect()];
+    if (inside.top < seen.top) pane.scrollTop += inside.top - seen.top;
+    if (inside.bottom > seen.bottom) pane.scrollTop += inside.bottom - seen.bottom;
   }
 
   #unmark() {

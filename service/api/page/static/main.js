@@ -4,24 +4,34 @@ import { Alignment } from "./alignment.js";
 import { events, read } from "./client.js";
 import { takeFiles, translateFile } from "./files.js";
 import { Languages } from "./languages.js";
-import { lookClosely, showAttention, showHypotheses } from "./sentence.js";
+import { Panel } from "./panel.js";
+import { Teller } from "./telling.js";
 import { length } from "./text.js";
 
-const SPOKEN = 200; // characters of a translation that is read out as a whole
 const $ = (id) => document.getElementById(id);
 const source = $("source");
 const target = $("target");
 
-const [settings, listing] = await Promise.all([read("frontend/settings"), read("languages")]);
+const teller = new Teller($("status"), $("error"));
+const [settings, listing] = await Promise.all([
+  read("frontend/settings"),
+  read("languages"),
+]).catch((error) => {
+  teller.fail(error);
+  throw error;
+});
 const languages = new Languages($("from"), $("to"), $("swap"), listing, settings.language);
 const alignment = new Alignment($("mirror"), target);
+const panel = new Panel(
+  () => ({ ...fields(), source: languages.known }),
+  changed,
+  (error) => teller.fail(error),
+);
 
 let sentences = []; // {told, shown, text}
 let whole = ""; // the translation as a string
-let chosen = null; // index of the sentence that is looked at
 let waiting; // timer
 let work = new AbortController();
-let look = new AbortController();
 
 // ---- translating ----
 
@@ -37,17 +47,17 @@ async function translate() {
   work = new AbortController();
   const { signal } = work;
   const text = source.value;
-  closeSentence();
-  tellError(null);
+  panel.close();
+  teller.fail(null);
   if (!text.trim()) return clearTranslation(text);
   target.ariaBusy = "true";
-  tell("Translating…");
+  teller.say("Translating…");
   performance.clearMarks();
   performance.mark("translate");
   try {
     await show(text, events("translate", request(text), signal), signal);
   } catch (error) {
-    if (!signal.aborted) tellError(error);
+    if (!signal.aborted) teller.fail(error);
   } finally {
     if (work.signal === signal) target.ariaBusy = "false";
   }
@@ -86,14 +96,15 @@ async function show(text, told, signal) {
 function begin(text) {
   alignment.begin(text);
   sentences = [];
+  panel.sentences = sentences;
   target.lang = languages.target;
 }
 
 function add(told) {
   const index = sentences.length;
   sentences.push({ told, shown: alignment.add(told, index), text: told.translations[0].text });
-  if (index === 0) requestAnimationFrame(() => performance.mark("first-sentence"));
-  else tell(`Translating… ${index + 1} sentences`);
+  if (index === 0) afterPaint(() => performance.mark("first-sentence"));
+  else teller.say(`Translating… ${index + 1} sentences`);
 }
 
 function end(reply) {
@@ -103,50 +114,28 @@ function end(reply) {
   source.lang = languages.known ?? "";
   $("copy").disabled = false;
   $("look").disabled = sentences.length === 0;
-  const count = sentences.length === 1 ? "1 sentence" : `${sentences.length} sentences`;
-  const cut = sentences.some((one) => one.told.translations[0].finish_reason === "length");
-  const unsure = reply.detectedLanguage && reply.detectedLanguage.confidence < 50;
-  tell(
-    `Translated ${count}`,
-    cut && "; a sentence was too long and lacks its end",
-    unsure && "; the language is a guess",
-    whole.length <= SPOKEN && { spoken: `: ${whole}` },
-  );
+  teller.done(reply, sentences, languages.target);
+}
+
+/** Call what is to happen when what was changed has been painted. */
+function afterPaint(call) {
+  requestAnimationFrame(() => setTimeout(call));
+}
+
+/** Another translation stands for a sentence. */
+function changed(index) {
+  whole = target.textContent;
+  teller.say(`Sentence ${index + 1} changed`);
 }
 
 function clearTranslation(text) {
   alignment.begin(text);
   sentences = [];
+  panel.sentences = sentences;
   whole = "";
   languages.tell(null);
   for (const id of ["copy", "look"]) $(id).disabled = true;
-  tell("");
-}
-
-// ---- telling ----
-
-/** Show the status; what is `spoken` is for screen readers alone. */
-function tell(...parts) {
-  const nodes = parts.filter(Boolean).map((part) => {
-    if (typeof part === "string") return part;
-    const spoken = document.createElement("span");
-    spoken.className = "visually-hidden";
-    spoken.lang = languages.target;
-    spoken.textContent = part.spoken;
-    return spoken;
-  });
-  $("status").replaceChildren(...nodes);
-}
-
-function tellError(error) {
-  $("error").hidden = !error;
-  $("error").textContent = error ? message(error) : "";
-  if (error) tell("");
-}
-
-function message(error) {
-  if (error.status === undefined) return "The service cannot be reached. Is it still running?";
-  return error.message.replace(/^Invalid request: /, "").replace(/^./, (first) => first.toUpperCase());
+  teller.say("");
 }
 
 function count() {
@@ -155,56 +144,6 @@ function count() {
   $("count").textContent = `${characters.toLocaleString("en")} / ${limit.toLocaleString("en")}`;
   $("count").classList.toggle("over", limit >= 0 && characters > limit);
   $("clear").disabled = characters === 0;
-}
-
-// ---- a sentence ----
-
-async function openSentence(index) {
-  look.abort();
-  look = new AbortController();
-  const { signal } = look;
-  chosen = index;
-  const { told, text } = sentences[index];
-  for (const one of sentences) one.shown.classList.toggle("chosen", one === sentences[index]);
-  $("sentence-title").textContent = `Sentence ${index + 1} of ${sentences.length}`;
-  $("sentence-source").textContent = told.source;
-  $("sentence-source").lang = languages.known ?? "";
-  $("previous").disabled = index === 0;
-  $("next").disabled = index === sentences.length - 1;
-  $("sentence").hidden = false;
-  showHypotheses($("hypothesis-list"), told.translations, text, languages.target, choose);
-  $("sentence").ariaBusy = "true";
-  try {
-    const asked = { ...fields(), source: languages.known, q: told.source };
-    const found = await lookClosely(asked, signal);
-    if (signal.aborted) return;
-    showHypotheses($("hypothesis-list"), found.translations, text, languages.target, choose);
-    $("attention").hidden = !found.source_tokens;
-    if (found.source_tokens) {
-      const [{ tokens, attention }] = found.translations;
-      showAttention($("attention-table"), tokens, found.source_tokens, attention);
-    }
-  } catch (error) {
-    if (!signal.aborted) tellError(error);
-  } finally {
-    $("sentence").ariaBusy = "false";
-  }
-}
-
-/** Let another translation stand for the sentence. */
-function choose(text) {
-  const sentence = sentences[chosen];
-  sentence.text = text;
-  sentence.shown.replaceChildren(text);
-  whole = target.textContent;
-  tell(`Sentence ${chosen + 1} changed`);
-}
-
-function closeSentence() {
-  look.abort();
-  chosen = null;
-  $("sentence").hidden = true;
-  for (const one of sentences) one.shown.classList.remove("chosen");
 }
 
 // ---- what people do ----
@@ -237,7 +176,7 @@ $("clear").addEventListener("click", () => {
 });
 $("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(whole);
-  tell("Copied");
+  teller.say("Copied");
 });
 
 target.addEventListener("pointermove", ({ target: over }) => {
@@ -256,27 +195,18 @@ document.addEventListener("selectionchange", () => {
 target.addEventListener("click", ({ target: over }) => {
   const index = over.closest(".sentence")?.dataset.index;
   if (index === undefined || !getSelection().isCollapsed) return;
-  openSentence(Number(index));
+  panel.open(Number(index));
   $("sentence").scrollIntoView({ block: "nearest" });
 });
-$("look").addEventListener("click", async () => {
-  await openSentence(chosen ?? 0);
+$("look").addEventListener("click", () => {
+  panel.open();
   $("sentence-title").focus();
-});
-$("previous").addEventListener("click", () => openSentence(chosen - 1));
-$("next").addEventListener("click", () => openSentence(chosen + 1));
-$("close").addEventListener("click", () => {
-  closeSentence();
-  $("look").focus();
-});
-$("sentence").addEventListener("keydown", ({ key }) => {
-  if (key === "Escape") $("close").click();
 });
 
 async function give(file) {
   $("document").hidden = true;
-  tellError(null);
-  tell(`Translating ${file.name}…`);
+  teller.fail(null);
+  teller.say(`Translating ${file.name}…`);
   try {
     const link = document.createElement("a");
     link.href = await translateFile(file, fields(), AbortSignal.timeout(600_000));
@@ -284,10 +214,10 @@ async function give(file) {
     link.textContent = `Download the translation of ${file.name}`;
     $("document").replaceChildren(link);
     $("document").hidden = false;
-    tell("The file is translated");
+    teller.say("The file is translated");
     link.focus();
   } catch (error) {
-    tellError(error);
+    teller.fail(error);
   }
 }
 
