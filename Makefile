@@ -13,7 +13,7 @@ UV = uv==0.13.9
 .PHONY: help
 help: ## Say what there is (the default).
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, test-live, bench)"
+	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, test-page, test-live, bench)"
 
 .PHONY: serve
 serve: $(VENV)/cpu.installed ## Serve models/fr-en on the CPU. HOST, PORT.
@@ -47,6 +47,10 @@ bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS
 test-train: build/train/recipes.installed ## Run the tests of the training recipes. ARGS.
 	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training \
 		tests/model_export/test_toolkits.py tests/model_export/test_toolkit_refusals.py $(ARGS)
+
+.PHONY: test-page
+test-page: build/page/browser.installed ## Run the tests of the page in Chromium. ARGS.
+	build/page/bin/python -m pytest -o 'norecursedirs=.*' tests/browser $(ARGS)
 
 .PHONY: test-live
 test-live: build/live/toolkits.installed build/optimum/exporter.installed ## Make the goldens afresh and compare them. ARGS.
@@ -102,6 +106,12 @@ build/train/recipes.installed: requirements/dev.txt requirements/train.txt build
 	@build/train/bin/python -m $(PIP_INSTALL) -r requirements/train.txt
 	@touch $@
 
+build/page/browser.installed: requirements/dev.txt requirements/page.txt build/page/bin/python
+	@echo 'Installing what drives a browser into build/page'
+	@build/page/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
+	@build/page/bin/python -m $(PIP_INSTALL) -r requirements/page.txt
+	@touch $@
+
 build/live/toolkits.installed: requirements/dev.txt requirements/live.txt build/live/bin/python
 	@echo 'Installing the toolkits that goldens are made with into build/live'
 	@build/live/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
@@ -121,7 +131,8 @@ build/containers/tools.installed: docker/check-requirements.txt build/containers
 	@touch $@
 
 $(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python \
-		build/train/bin/python build/live/bin/python build/optimum/bin/python: %/bin/python:
+		build/train/bin/python build/live/bin/python build/optimum/bin/python build/page/bin/python: \
+		%/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

@@ -18,6 +18,7 @@ from service.api.dialects.deepl import routes as deepl
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
 from service.api.middleware import BodyLimit, RequestLog
+from service.api.page import add_page
 from service.decoding.model import Target
 from service.document_jobs import DocumentJobs
 from service.document_store import DocumentStore
@@ -170,6 +171,7 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     app.include_router(deepl.router())
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
+    add_page(app, settings.page)
     upload_bytes = (settings.documents.max_mb << 20) + FORM_BYTES
     app.add_middleware(
         BodyLimit,

@@ -222,6 +222,18 @@ class TextualOptions:
     """Write the source token that it attended to most in place of an unknown token."""
 
 
+Range = tuple[int, int]
+"""Characters [start, end) of a text, counted in code points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Characters of a text and characters of its translation that belong to each other."""
+
+    source: Range
+    target: Range
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslationRequest:
     """What a dialect asks of the translator."""
@@ -239,6 +251,8 @@ class TranslationRequest:
     format: Format = Format.TEXT
     protect: bool = True
     """Whether placeholders and addresses are kept as they are."""
+    align: bool = False
+    """Whether translations tell which of their characters belong to which of the text's."""
     retry_repetitions: bool = False
     """Whether a sentence that only repeats itself is decoded again without repetitions."""
 
@@ -295,6 +309,12 @@ class SentenceTranslation:
     translations: tuple[str, ...]
     scores: tuple[float, ...]
     finish_reasons: tuple[FinishReason, ...]
+    source_range: Range = (0, 0)
+    """What it takes of the text, with the markup inside of it."""
+    target_range: Range = (0, 0)
+    """What its best translation takes of the translated text."""
+    alignments: tuple[Alignment, ...] = ()
+    """With align, of the words of its best translation, in order; ranges of the whole text."""
     source_tokens: tuple[str, ...] = ()
     """With return_attention; so are the next two."""
     tokens: tuple[tuple[str, ...], ...] = ()
@@ -332,3 +352,5 @@ class TextTranslation:
     alternatives: tuple[str, ...] = ()
     """The same with the second, third … hypothesis of every sentence."""
     sentences: tuple[SentenceTranslation, ...] = field(default=())
+    alignments: tuple[Alignment, ...] = ()
+    """With align, of the words of the translation, in order."""

@@ -102,12 +102,15 @@ class Planner:
         self._set_options(texts, request, pair)
         return texts
 
-    def around(self, piece: Piece, pair: LanguagePair) -> list[Piece]:
+    def around(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> list[Piece]:
         """The same sentence in parts: protected spans and tags, kept, and the text between them."""
         assert isinstance(piece.segment, Sentence)
         parts = self._around(piece.segment, pair)
         options = replace(
-            piece.options, num_hypotheses=1, return_alternatives=False, return_attention=False
+            piece.options,
+            num_hypotheses=1,
+            return_alternatives=False,
+            return_attention=request.align,
         )
         for part in sentences(parts):
             part.options = options
@@ -153,7 +156,11 @@ class Planner:
 
     def _set_options(self, texts: Plan, request: TranslationRequest, pair: LanguagePair) -> None:
         options = with_ids(request.options, request.textual, self._text)
-        options = replace(options, start=self._text.start(pair))
+        options = replace(
+            options,
+            start=self._text.start(pair),
+            return_attention=options.return_attention or request.align,
+        )
         pieces = [list(sentences(text)) for text in texts]
         ids = [[piece.source_ids for piece in text] for text in pieces]
         prefixes = request.textual.target_prefixes

@@ -189,6 +189,16 @@ class DocumentSettings(_Group):
     )
 
 
+class PageSettings(_Group):
+    """The page for people."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether / answers browsers by a page to translate with; else, and to whatever "
+        "does not ask for HTML, it leads to /docs.",
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -242,6 +252,7 @@ class Settings(BaseSettings):
     detection: DetectionSettings = DetectionSettings()
     suggestions: SuggestionSettings = SuggestionSettings()
     documents: DocumentSettings = DocumentSettings()
+    page: PageSettings = PageSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

@@ -40,6 +40,17 @@ def assembled(sentence: Sentence, translation: str, attended: Attended | None) -
 
     attended: needed if the sentence has tags.
 
+    Returns None if the translation is damaged, as marks_in() says.
+    """
+    marks = marks_in(sentence, translation, attended)
+    return None if marks is None else "".join(_written(sentence, translation, marks))
+
+
+def marks_in(sentence: Sentence, translation: str, attended: Attended | None) -> list[Mark] | None:
+    """Where the marks of a sentence are in its translation, in order.
+
+    attended: needed if the sentence has tags.
+
     Returns None if the translation is damaged: some number that stands for a protected span is
     not there exactly once and by itself, or other placeholders are there than in the sentence.
     """
@@ -60,7 +71,7 @@ def assembled(sentence: Sentence, translation: str, attended: Attended | None) -
     marks = list(merge(tags, cast("list[Mark]", found), key=_place))
     if sentence.tags and _elements(marks) != _elements(_marks_of(sentence)):
         return None
-    return "".join(_written(sentence, translation, marks))
+    return marks
 
 
 def _place(mark: Mark) -> int:

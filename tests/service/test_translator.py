@@ -59,7 +59,7 @@ def translator(engine: ReversingEngine, admission: Admission) -> Translator:
     return translator_with(engine, admission)
 
 
-def translator_with(engine: Decoder, admission: Admission) -> Translator:
+def translator_with(engine: Decoder, admission: Admission, *, attention: bool = True) -> Translator:
     return Translator(
         text=Words(),
         languages=Languages([LanguagePair(source="fr", target="en")]),
@@ -67,6 +67,7 @@ def translator_with(engine: Decoder, admission: Admission) -> Translator:
         admission=admission,
         metrics=Metrics(),
         bulk_from_sentences=3,
+        attention=attention,
     )
 
 

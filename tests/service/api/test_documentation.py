@@ -43,6 +43,8 @@ async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> No
         "a piece of a page",
         "alternatives",
         "options",
+        "alignments",
+        "a stream",
         "minimum Bayes risk",
     }
     for example in examples.values():
@@ -50,6 +52,12 @@ async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> No
         assert reply.status_code == 200, reply.text
     form = content["application/x-www-form-urlencoded"]
     assert (await client.post("/translate", data=form["example"])).status_code == 200
+
+
+async def test_a_stream_has_an_example(client: httpx.AsyncClient) -> None:
+    content = (await operation(client))["responses"]["200"]["content"]["text/event-stream"]
+    names = re.findall(r"^event: (\w+)\ndata: \{.*\}\n$", content["example"], re.MULTILINE)
+    assert names == ["sentence", "sentence", "done"]
 
 
 async def test_every_field_is_described(client: httpx.AsyncClient) -> None:

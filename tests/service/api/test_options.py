@@ -267,6 +267,10 @@ def test_the_documentation_names_every_option() -> None:
         "protect_placeholders",
         "replace_unknowns",
         "return_scores",
+        "return_alignments",
+        "return_details",
+        "deadline_seconds",
+        "stream",
     }
     known = set(DecodingOptions.__dataclass_fields__) - {"scored_target", "start"}
     assert known | derived == set(OWN_FIELDS)

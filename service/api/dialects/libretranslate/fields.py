@@ -147,6 +147,12 @@ class TranslateBody(BaseModel):
         description="`bulk` translations get what `interactive` ones leave, but always a share. By "
         "default a request of many sentences is bulk.",
     )
+    deadline_seconds: Number = Field(
+        default=0.0,
+        description="How long the client waits, from the arrival of the request on. When it is "
+        "over, nothing is translated any more and the status is 504. By default, and at most, as "
+        "long as the service allows.",
+    )
     max_decoding_length_ratio: Number = Field(
         default=0.0,
         description="The same as a multiple of the source sentence's tokens; the lesser of the two "
@@ -172,6 +178,22 @@ class TranslateBody(BaseModel):
     )
     return_scores: bool = Field(
         default=False, description="Whether `sentences` holds the scores of the hypotheses."
+    )
+    return_alignments: bool = Field(
+        default=False,
+        description="Whether `alignments` says which characters of the translation belong to "
+        "which ones of the text, and `sentences` where each sentence is.",
+    )
+    stream: bool = Field(
+        default=False,
+        description="Whether to answer with Server-Sent Events: an event `sentence` for each "
+        "sentence as soon as it is done, in order, then `done` with the reply, or `error`. `q` "
+        "must be one text.",
+    )
+    return_details: bool = Field(
+        default=False,
+        description="Whether `details` says what translated it: the model, its variant, and the "
+        "request's id.",
     )
 
     @property

@@ -41,6 +41,9 @@ class FrontendSettings(BaseModel):
     filesTranslation: bool  # noqa: N815
     supportedFilesFormat: list[str]  # noqa: N815
     language: FrontendLanguages
+    alignments: bool = Field(
+        description="Whether there is return_alignments. Not LibreTranslate's."
+    )
 
 
 async def frontend_settings(service: ServiceDep) -> Response:
@@ -54,6 +57,7 @@ async def frontend_settings(service: ServiceDep) -> Response:
         filesTranslation=service.settings.documents.enabled,
         supportedFilesFormat=supported(service),
         language=_languages(service),
+        alignments=service.translator.has_attention,
     )
     return JSONResponse(settings.model_dump())
 
