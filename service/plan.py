@@ -8,11 +8,20 @@ from functools import partial
 from itertools import chain
 from typing import Protocol
 
-from service.domain import DecodingOptions, Hypothesis, Segment, Selection, TranslationRequest
+from service.domain import (
+    DecodingOptions,
+    Hypothesis,
+    Segment,
+    Selection,
+    Splitting,
+    TranslationRequest,
+)
 from service.package.manifest import LanguagePair
 from service.sentence_options import TargetText, of_sentences, with_ids
 from service.text.document import document
-from service.text.passage import Sentence
+from service.text.hard_wrapping import without_markers
+from service.text.passage import Cut, Document, Sentence
+from service.text.segmenter import surrounded
 from service.text.stand_ins import shown
 
 Ids = tuple[int, ...]
@@ -63,6 +72,21 @@ Plan = list[list[Piece]]
 """Pieces of each text."""
 
 
+def read(text: str, request: TranslationRequest) -> Document:
+    """A text of the request.
+
+    Raises:
+        InvalidRequest: it is not what its format says.
+    """
+    return document(
+        text,
+        request.format,
+        protect=request.protect,
+        splitting=request.splitting,
+        rules=request.tags,
+    )
+
+
 def sentences(pieces: Sequence[Piece]) -> Iterator[Piece]:
     """Those to be decoded, in order."""
     for piece in pieces:
@@ -89,23 +113,25 @@ class Planner:
         """The pieces of the request's texts.
 
         Raises:
-            InvalidRequest: the model does not know some text of the options.
+            InvalidRequest: the model does not know some text of the options, or a text is not what
+                its format says.
         """
+        cut = self._cut(request, pair)
         texts = [
             [
                 piece
-                for segment in self._segments(text, request, pair)
-                for piece in self._pieces(segment, pair)
+                for segment in read(text, request).segments(cut)
+                for piece in self._pieces(segment, cut, pair)
             ]
             for text in request.texts
         ]
         self._set_options(texts, request, pair)
         return texts
 
-    def around(self, piece: Piece, pair: LanguagePair) -> list[Piece]:
+    def around(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> list[Piece]:
         """The same sentence in parts: protected spans and tags, kept, and the text between them."""
         assert isinstance(piece.segment, Sentence)
-        parts = self._around(piece.segment, pair)
+        parts = self._around(piece.segment, self._cut(request, pair), pair)
         options = replace(
             piece.options, num_hypotheses=1, return_alternatives=False, return_attention=False
         )
@@ -114,17 +140,19 @@ class Planner:
             options = replace(options, target_prefix=())
         return parts
 
-    def _around(self, sentence: Sentence, pair: LanguagePair) -> list[Piece]:
+    def _cut(self, request: TranslationRequest, pair: LanguagePair) -> Cut:
+        if request.splitting is Splitting.NONE:
+            return surrounded
         cut = partial(self._text.segments, language=pair.source)
-        return [piece for segment in sentence.around(cut) for piece in self._pieces(segment, pair)]
+        if request.splitting is Splitting.WRAPPED:
+            return lambda text: list(without_markers(cut(text)))
+        return cut
 
-    def _segments(
-        self, text: str, request: TranslationRequest, pair: LanguagePair
-    ) -> list[Segment]:
-        cut = partial(self._text.segments, language=pair.source)
-        return document(text, request.format, protect=request.protect).segments(cut)
+    def _around(self, sentence: Sentence, cut: Cut, pair: LanguagePair) -> list[Piece]:
+        segments = sentence.around(cut)
+        return [piece for segment in segments for piece in self._pieces(segment, cut, pair)]
 
-    def _pieces(self, segment: Segment, pair: LanguagePair) -> list[Piece]:
+    def _pieces(self, segment: Segment, cut: Cut, pair: LanguagePair) -> list[Piece]:
         if not segment.translatable:
             return [Piece(segment)]
         if not isinstance(segment, Sentence) or not segment.marked:
@@ -134,10 +162,11 @@ class Planner:
             ids = self._text.encode_whole(sentence, pair)
             if ids is not None:
                 return [Piece(segment, sentence, ids)]
-            cut = [one for one, _ in self._text.encode(segment.masked, pair)]
-            if segment.may_cut(cut):
-                return [piece for one in segment.pieces(cut) for piece in self._pieces(one, pair)]
-        return [Piece(segment, parts=self._around(segment, pair))]
+            short = [one for one, _ in self._text.encode(segment.masked, pair)]
+            if segment.may_cut(short):
+                pieces = segment.pieces(short)
+                return [piece for one in pieces for piece in self._pieces(one, cut, pair)]
+        return [Piece(segment, parts=self._around(segment, cut, pair))]
 
     def _encoded(self, sentence: Segment, pair: LanguagePair) -> list[Piece]:
         """A sentence without tags or placeholders; in pieces if it is too long for the model."""

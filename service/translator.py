@@ -112,7 +112,7 @@ class Translator:
         in_parts = [piece for piece in pieces if piece.parts]
         lost = await self._decoded(list(sentences(pieces)), request, pair)
         for piece in lost:
-            piece.parts = self._planner.around(piece, pair)
+            piece.parts = self._planner.around(piece, request, pair)
         await self._decoded(list(sentences(lost)), request, pair)
         keep_where_damaged([*in_parts, *lost])
         self._record(list(sentences(pieces)))

@@ -9,7 +9,6 @@ document has it; so does all markup that stands outside of sentences.
 
 from __future__ import annotations
 
-import string
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,15 +16,15 @@ from enum import Enum
 from html import escape
 from itertools import accumulate, pairwise
 
-from service.domain import Segment
-from service.text import placeholders
+from service.domain import Segment, Splitting
+from service.text.hard_wrapping import unwrapped
 from service.text.placeholders import Span
+from service.text.protection import protected
 
 Cut = Callable[[str], Sequence[Segment]]
 """Text → segments."""
 
 _LETTER, _NO_LETTER = "X", "0"
-_WORD = frozenset(string.ascii_letters + string.digits + "_")
 
 
 class Kind(Enum):
@@ -67,10 +66,11 @@ class Passage:
     is_markup: bool = False
 
     @classmethod
-    def of(cls, text: str, *, protect: bool) -> Passage:
+    def of(cls, text: str, *, protect: bool, splitting: Splitting = Splitting.LINES) -> Passage:
         """A plain text, with its placeholders and addresses protected or not."""
-        found = tuple(_grown(text, placeholders.find(text), frozenset())) if protect else ()
-        return cls(text, text, range(len(text)), range(1, len(text) + 1), found)
+        shown, begins, ends = unwrapped(text, splitting)
+        found = protected(shown, (), frozenset(), protect=protect)
+        return cls(text, shown, begins, ends, tuple(found))
 
     def sentences(self, span: Span, cut: Cut, *, marked: bool = True) -> Iterator[Sentence]:
         """The sentences of some of the text; unless marked, they have no markup inside."""
@@ -223,9 +223,9 @@ class Document:
     passages: Sequence[Passage]
 
     @classmethod
-    def plain(cls, text: str, *, protect: bool) -> Document:
+    def plain(cls, text: str, *, protect: bool, splitting: Splitting = Splitting.LINES) -> Document:
         """A plain text is one passage."""
-        return cls(text, [Passage.of(text, protect=protect)])
+        return cls(text, [Passage.of(text, protect=protect, splitting=splitting)])
 
     @property
     def words(self) -> str:
@@ -254,47 +254,3 @@ def _with_what_is_between(
         position = sentence.end
     if position < end:
         yield Segment(document[position:end], translatable=False)
-
-
-def grown(
-    text: str, objects: Sequence[Span], stops: frozenset[int], *, protect: bool
-) -> Iterator[Span]:
-    """What is protected of a text: these objects, and placeholders.
-
-    stops: places of tags, which no placeholder may have inside.
-    """
-    if not protect:
-        return iter(objects)
-    found = (
-        span
-        for span in placeholders.find(text)
-        if not any(place in stops for place in range(span.start + 1, span.end))
-    )
-    spans = sorted((*objects, *found))
-    return _grown(text, [span for span in spans if not _has_inside(span, objects)], stops)
-
-
-def _has_inside(span: Span, objects: Sequence[Span]) -> bool:
-    """Whether an object is a part of the span, so that the span is none."""
-    index = bisect_left(objects, span.start, key=lambda one: one.start)
-    return index < len(objects) and objects[index].end <= span.end and objects[index] != span
-
-
-def _grown(text: str, spans: Sequence[Span], stops: frozenset[int]) -> Iterator[Span]:
-    """The spans with the letters that touch them (`%dms`), as one where they touch each other."""
-    last: Span | None = None
-    for span in spans:
-        start, end = span
-        least = last.end if last else 0
-        while start > least and start not in stops and text[start - 1] in _WORD:
-            start -= 1
-        while end < len(text) and end not in stops and text[end] in _WORD:
-            end += 1
-        if last is not None and (start < last.end or (start == last.end and start not in stops)):
-            last = Span(last.start, max(end, last.end))
-            continue
-        if last is not None:
-            yield last
-        last = Span(start, end)
-    if last is not None:
-        yield last

@@ -265,6 +265,7 @@ def test_the_documentation_names_every_option() -> None:
         "target_prefix",
         "retry_repetitions",
         "protect_placeholders",
+        "split_sentences",
         "replace_unknowns",
         "return_scores",
     }

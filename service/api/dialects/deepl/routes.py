@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
-from service.api.dialects.deepl.fields import MODEL_TYPE, TranslateBody, parse
+from service.api.dialects.deepl.fields import MODEL_TYPE, REPEATABLE, TranslateBody, parse
 from service.api.dialects.deepl.languages import sources, targets, written
 from service.domain import TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
@@ -113,7 +113,7 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
     service.translator.require_room()
     seconds = service.settings.scheduling.deadline_seconds
     deadline = time.monotonic() + seconds
-    body = parse(await read_parameters(request, seconds, ("text",)))
+    body = parse(await read_parameters(request, seconds, REPEATABLE))
     if excess := _excess(body, service.settings.limits):
         return DIALECT.error(413, excess, _trace())
     languages = await _sources(body, service)
@@ -163,6 +163,9 @@ def _request(body: TranslateBody, settings: Settings, deadline: float) -> Transl
         target=body.target_lang,
         options=settings.decoding.options(),
         deadline=deadline,
+        format=body.format,
+        splitting=body.splitting,
+        tags=body.tags,
         retry_repetitions=settings.decoding.retry_repetitions,
     )
 
@@ -183,7 +186,7 @@ async def _sources(body: TranslateBody, service: Service) -> list[str]:
     if service.source_languages is None:
         raise InvalidRequest("Parameter 'source_lang' not specified; languages are not detected.")
     detect = service.source_languages.for_target
-    detected = await asyncio.to_thread(detect, body.text, body.target_lang)
+    detected = await asyncio.to_thread(detect, body.text, body.target_lang, body.format)
     return [one.language for one in detected]
 
 

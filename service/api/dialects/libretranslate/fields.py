@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from service.domain import Priority, Selection
+from service.domain import Priority, Selection, Splitting
 from service.errors import InvalidRequest
 
 
@@ -40,7 +40,8 @@ class TranslateBody(BaseModel):
     target: str = Field(description="Language to translate into.", examples=["en"])
     format: str = Field(
         default="text",
-        description="`text`, or `html` for a page or a part of one: its markup stays as it is.",
+        description="`text`, `html` for a page or a part of one, or `xml` for a well-formed "
+        "document or a part of one: markup stays as it is.",
         examples=["text"],
     )
     alternatives: Whole = Field(
@@ -162,6 +163,13 @@ class TranslateBody(BaseModel):
         description="Whether placeholders such as `{name}`, `%s` and `<0/>`, URLs and e-mail "
         "addresses are in the translation exactly as in the text.",
     )
+    split_sentences: Literal[Splitting.LINES, Splitting.WRAPPED, Splitting.NONE] | None = Field(
+        default=None,
+        description="Where sentences end. `lines`: at punctuation and where lines end. `wrapped`, "
+        "for text whose lines end at a column: at punctuation, blank lines and list items, but not "
+        "at other line breaks. `none`: a text, or a block of it, is one sentence. By default "
+        "`wrapped` for html, else `lines`.",
+    )
     replace_unknowns: bool = Field(
         default=False,
         description="Write the source token that it attended to most in place of an unknown token.",
@@ -205,6 +213,7 @@ EXPECTED = {
     "suppress_sequences": "must be an array of strings and arrays of strings",
     "selection": f"must be {' or '.join(Selection)}",
     "priority": f"must be {' or '.join(Priority)}",
+    "split_sentences": f"must be {' or '.join(Splitting)}",
     "translation": TEXTS,
 }
 """What is wrong with a value of the wrong type."""

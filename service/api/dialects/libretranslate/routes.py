@@ -217,6 +217,7 @@ def translation_request(
         textual=textual,
         format=Format(body.format or Format.TEXT),
         protect=body.protect_placeholders,
+        splitting=body.split_sentences,
         retry_repetitions=body.retry_repetitions
         if "retry_repetitions" in body.model_fields_set
         else retry,
