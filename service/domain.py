@@ -278,6 +278,10 @@ class TranslationRequest:
     splitting: Splitting | None = None
     """None: as the format has it, see SPLITTING."""
     tags: TagRules = TagRules()
+    glossary: tuple[tuple[str, str | None], ...] = ()
+    """Terms, and how they are translated; None: not at all."""
+    kept: tuple[tuple[tuple[int, int], ...], ...] = ()
+    """Characters [start, end) that are not translated; none at all, or some for each text."""
     retry_repetitions: bool = False
     """Whether a sentence that only repeats itself is decoded again without repetitions."""
 

@@ -4,6 +4,7 @@ ServiceError                       a request that fails; service.api.status give
 ├── InvalidRequest                 the request is malformed; the message says what would be right
 │   ├── UnsupportedLanguage        no model here translates this pair
 │   └── RequestTooLarge            more text or more items than one request may hold
+├── GlossaryNotFound               no glossary has this id
 ├── BodyTooLarge                   more bytes than the door lets in
 ├── Disabled                       the operator has turned this off
 ├── Overloaded                     too much accepted work is waiting; come back later
@@ -41,6 +42,10 @@ class UnsupportedLanguage(InvalidRequest):
 
 class RequestTooLarge(InvalidRequest):
     """The request holds more characters or items than one request may."""
+
+
+class GlossaryNotFound(ServiceError):
+    """No glossary has this id."""
 
 
 class BodyTooLarge(ServiceError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import Protocol
 
 from service.domain import (
@@ -21,8 +21,11 @@ from service.sentence_options import TargetText, of_sentences, with_ids
 from service.text.document import document
 from service.text.hard_wrapping import without_markers
 from service.text.passage import Cut, Document, Sentence
+from service.text.placeholders import Span
+from service.text.protection import Protection
 from service.text.segmenter import surrounded
 from service.text.stand_ins import shown
+from service.text.terms import Terms
 
 Ids = tuple[int, ...]
 
@@ -72,19 +75,18 @@ Plan = list[list[Piece]]
 """Pieces of each text."""
 
 
-def read(text: str, request: TranslationRequest) -> Document:
-    """A text of the request.
+def documents(request: TranslationRequest) -> Iterator[Document]:
+    """The request's texts.
 
     Raises:
-        InvalidRequest: it is not what its format says.
+        InvalidRequest: one is not what its format says.
     """
-    return document(
-        text,
-        request.format,
-        protect=request.protect,
-        splitting=request.splitting,
-        rules=request.tags,
-    )
+    everywhere = Protection(request.protect, Terms(dict(request.glossary)))
+    for text, kept in zip(request.texts, request.kept or repeat(()), strict=False):
+        protection = replace(everywhere, kept=[Span(*span) for span in kept])
+        yield document(
+            text, request.format, protection, splitting=request.splitting, rules=request.tags
+        )
 
 
 def sentences(pieces: Sequence[Piece]) -> Iterator[Piece]:
@@ -118,12 +120,8 @@ class Planner:
         """
         cut = self._cut(request, pair)
         texts = [
-            [
-                piece
-                for segment in read(text, request).segments(cut)
-                for piece in self._pieces(segment, cut, pair)
-            ]
-            for text in request.texts
+            [piece for segment in one.segments(cut) for piece in self._pieces(segment, cut, pair)]
+            for one in documents(request)
         ]
         self._set_options(texts, request, pair)
         return texts

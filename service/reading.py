@@ -158,12 +158,13 @@ class Reader:
 
 
 def keep_where_damaged(pieces: Sequence[Piece]) -> None:
-    """Keep the source of pieces whose parts, joined, have not the placeholders that it has."""
+    """Keep the source of pieces whose parts, joined, have not the placeholders that it has, but
+    for its terms."""
     for piece in pieces:
         assert isinstance(piece.segment, Sentence)
         joined = "".join(_text(part, 0) for part in piece.parts)
-        if not placeholders.same(piece.segment.written, joined):
-            piece.parts = [Piece(Segment(piece.segment.written, translatable=False))]
+        if not placeholders.same(piece.segment.kept, joined):
+            piece.parts = [Piece(Segment(piece.segment.kept, translatable=False))]
 
 
 def _text(piece: Piece, rank: int) -> str:

@@ -32,6 +32,8 @@ from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_me
 
 THREAD_FROM_CHARACTERS = 1_000
 """Less text than this takes a millisecond, and hostile text some more: not worth a thread."""
+CHARACTERS_PER_TERM = 2
+"""Characters that take as long to plan as a term of a glossary."""
 
 R = TypeVar("R")
 
@@ -100,7 +102,8 @@ class Translator:
         with self._admission.admit(len(request.texts), characters):
             try:
                 async with asyncio.timeout(request.deadline - time.monotonic()):
-                    return await self._translate(request, pair, characters)
+                    work = characters + CHARACTERS_PER_TERM * len(request.glossary)
+                    return await self._translate(request, pair, work)
             except TimeoutError:
                 raise DeadlineExceeded("The translation did not end before its deadline.") from None
 

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from service.errors import ClientClosedRequest
 
 if TYPE_CHECKING:
+    from service.glossaries import Glossaries
     from service.metrics import Metrics
     from service.scorer import Scorer
     from service.settings import Settings
@@ -46,6 +47,8 @@ class Service:
     """None where languages are not detected."""
     suggestions: Suggestions | None
     """None where none are taken."""
+    glossaries: Glossaries | None
+    """None where none are kept."""
     model: ModelDescription
     metrics: Metrics
     engine_alive: Callable[[], bool]

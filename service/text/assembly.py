@@ -98,7 +98,8 @@ def _written(sentence: Sentence, translation: str, marks: Sequence[Mark]) -> Ite
         yield sentence.passage.written(translation[position : place.start])
         position = place.end
         if isinstance(mark, Span):
-            yield sentence.written_span(mark)
+            before = translation[: place.start]
+            yield sentence.written_span(mark, at_start=not any(map(str.isalnum, before)))
         else:
             yield sentence.written_tag(mark)
     yield sentence.passage.written(translation[position:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.domain import SPLITTING, Format, Splitting, TagRules
 from service.text import html, xml
 from service.text.passage import Document
+from service.text.protection import EVERYTHING, Protection
 
 NO_RULES = TagRules()
 _MARKUP = {Format.HTML: html.document, Format.XML: xml.document}
@@ -13,15 +14,14 @@ _MARKUP = {Format.HTML: html.document, Format.XML: xml.document}
 def document(
     text: str,
     form: Format,
+    protection: Protection = EVERYTHING,
     *,
-    protect: bool,
     splitting: Splitting | None = None,
     rules: TagRules = NO_RULES,
 ) -> Document:
     """Read a text.
 
-    protect: whether placeholders and addresses are kept as they are; splitting: None is as the
-    format has it.
+    splitting: None is as the format has it.
 
     Raises:
         InvalidRequest: it is not what the format says.
@@ -29,5 +29,5 @@ def document(
     splitting = splitting or SPLITTING[form]
     if form in _MARKUP:
         lines = splitting is Splitting.LINES
-        return _MARKUP[form](text, protect=protect, rules=rules, lines=lines)
-    return Document.plain(text, protect=protect, splitting=splitting)
+        return _MARKUP[form](text, protection, rules=rules, lines=lines)
+    return Document.plain(text, protection, splitting)

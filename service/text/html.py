@@ -19,6 +19,7 @@ from turbohtml import TokenType
 from service.domain import TagRules
 from service.text.markup import Attributes, Dialect, Token, What, passages
 from service.text.passage import Document
+from service.text.protection import Protection
 
 _BLOCKS = frozenset(
     """
@@ -54,12 +55,12 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _RUN = re.compile(r"\r\n|\r|\n|[^\r\n<]+|<")
 
 
-def document(text: str, *, protect: bool, rules: TagRules, lines: bool) -> Document:
+def document(text: str, protection: Protection, *, rules: TagRules, lines: bool) -> Document:
     """Read a page or a fragment of one. Never fails: browsers read anything.
 
-    protect, lines: as in service.text.markup.
+    lines: as in service.text.markup.
     """
-    found = passages(text, list(_tokens(text)), _dialect(rules), protect=protect, lines=lines)
+    found = passages(text, list(_tokens(text)), _dialect(rules), protection, lines=lines)
     return Document(text, list(found))
 
 

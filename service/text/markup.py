@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from service.text.passage import Kind, Passage, Tag
 from service.text.placeholders import Span
-from service.text.protection import protected
+from service.text.protection import Protection
 
 _OBJECT = "\ufffc"
 """Stands for what is not to be translated (Unicode: object replacement character)."""
@@ -75,12 +75,16 @@ class Dialect:
 
 
 def passages(
-    document: str, tokens: Sequence[Token], dialect: Dialect, *, protect: bool, lines: bool
+    document: str,
+    tokens: Sequence[Token],
+    dialect: Dialect,
+    protection: Protection,
+    *,
+    lines: bool,
 ) -> Iterator[Passage]:
     """The passages of a document that have any text, in order.
 
-    protect: whether placeholders and addresses are kept as they are; lines: whether line breaks
-    are.
+    lines: whether line breaks are kept as they are.
     """
     partners, scopes = _paired(tokens, dialect)
     passage = _Passage(document, lines)
@@ -97,14 +101,14 @@ def passages(
         else:
             place = _place(token, paired=index in partners, inline=inline, dialect=dialect)
         if place is None:
-            yield from passage.finished(partners, protect=protect)
+            yield from passage.finished(partners, protection)
             passage = _Passage(document, lines)
         elif isinstance(place, Kind):
             passage.add_tag(place, index, tokens[index], tokens[last])
         else:
             passage.add_text(tokens[index], tokens[last])
         index = last + 1
-    yield from passage.finished(partners, protect=protect)
+    yield from passage.finished(partners, protection)
 
 
 def _place(token: Token, *, paired: bool, inline: bool, dialect: Dialect) -> What | Kind | None:
@@ -197,7 +201,7 @@ class _Passage:
         self.places[index] = len(self.tags)
         self.tags.append(Tag(kind, len(self.begins), first.start, last.end))
 
-    def finished(self, partners: dict[int, int], *, protect: bool) -> Iterator[Passage]:
+    def finished(self, partners: dict[int, int], protection: Protection) -> Iterator[Passage]:
         """The passage, if it has text."""
         text = "".join(self.text)
         if not text.strip():
@@ -205,13 +209,5 @@ class _Passage:
         for index, place in self.places.items():
             if self.tags[place].kind is not Kind.POINT:
                 self.tags[place].partner = self.places.get(partners[index])
-        stops = frozenset(tag.place for tag in self.tags)
-        yield Passage(
-            document=self.document,
-            text=text,
-            begins=self.begins,
-            ends=self.ends,
-            protected=tuple(protected(text, self.objects, stops, protect=protect)),
-            tags=tuple(self.tags),
-            is_markup=True,
-        )
+        shown = text, self.begins, self.ends
+        yield Passage.of(self.document, shown, protection, self.objects, self.tags)

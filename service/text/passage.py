@@ -11,18 +11,23 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from html import escape
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
+from typing import NamedTuple
 
 from service.domain import Segment, Splitting
 from service.text.hard_wrapping import unwrapped
 from service.text.placeholders import Span
-from service.text.protection import protected
+from service.text.protection import Protection, protected, terms
+from service.text.terms import Term
 
 Cut = Callable[[str], Sequence[Segment]]
 """Text → segments."""
+
+Shown = tuple[str, Sequence[int], Sequence[int]]
+"""A text, and where each of its characters begins and ends in the document."""
 
 _LETTER, _NO_LETTER = "X", "0"
 
@@ -50,6 +55,13 @@ class Tag:
     """Index in the passage of the tag that closes what this one opens, or the other way round."""
 
 
+class Replacement(NamedTuple):
+    """What is written instead of some of the document."""
+
+    place: Span
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """Text in a document. The spans are in order and don't touch each other."""
@@ -64,13 +76,42 @@ class Passage:
     protected: tuple[Span, ...] = ()
     tags: tuple[Tag, ...] = ()
     is_markup: bool = False
+    terms: tuple[Term, ...] = ()
+    """Those protected spans that are translated, by a glossary."""
+    replacements: tuple[Replacement, ...] = ()
+    """What the document has instead of them where they are outside of sentences."""
 
     @classmethod
-    def of(cls, text: str, *, protect: bool, splitting: Splitting = Splitting.LINES) -> Passage:
-        """A plain text, with its placeholders and addresses protected or not."""
-        shown, begins, ends = unwrapped(text, splitting)
-        found = protected(shown, (), frozenset(), protect=protect)
-        return cls(text, shown, begins, ends, tuple(found))
+    def of(
+        cls,
+        document: str,
+        shown: Shown,
+        protection: Protection,
+        objects: Sequence[Span] = (),
+        tags: Sequence[Tag] | None = None,
+    ) -> Passage:
+        """A passage in which what has to be is protected.
+
+        objects: what is, whatever the protection says; tags: None, if it is no markup.
+        """
+        text, begins, ends = shown
+        places = ((bisect_right(ends, a), bisect_left(begins, b)) for a, b in protection.kept)
+        protection = replace(protection, kept=[Span(a, b) for a, b in places if a < b])
+        stops = frozenset(tag.place for tag in tags or ())
+        spans = protected(text, objects, stops, protection)
+        found = terms(text, spans, stops, protection)
+        spans = sorted((*spans, *(term.span for term in found)))
+        passage = cls(
+            document=document,
+            text=text,
+            begins=begins,
+            ends=ends,
+            protected=tuple(spans),
+            tags=tuple(tags or ()),
+            is_markup=tags is not None,
+            terms=tuple(term for term in found if term.target is not None),
+        )
+        return replace(passage, replacements=tuple(passage._replaced()))
 
     def sentences(self, span: Span, cut: Cut, *, marked: bool = True) -> Iterator[Sentence]:
         """The sentences of some of the text; unless marked, they have no markup inside."""
@@ -86,6 +127,25 @@ class Passage:
     def written(self, text: str) -> str:
         """How the document writes a text."""
         return escape(text, quote=False) if self.is_markup else text
+
+    def written_span(self, span: Span, *, capital: bool | None = None) -> str:
+        """How the document writes a protected span.
+
+        capital: whether a term has a capital as its first letter; None: as it was.
+        """
+        index = bisect_left(self.terms, span.start, key=lambda term: term.span.start)
+        if index == len(self.terms) or self.terms[index].span != span:
+            return self.document[self.begins[span.start] : self.ends[span.end - 1]]
+        term = self.terms[index]
+        target = term.target or ""
+        if term.has_capital if capital is None else capital:
+            target = target[:1].upper() + target[1:]
+        return self.written(target)
+
+    def _replaced(self) -> Iterator[Replacement]:
+        for start, end in (term.span for term in self.terms):
+            place = Span(self.begins[start], self.ends[end - 1])
+            yield Replacement(place, self.written_span(Span(start, end)))
 
     def masked(self, span: Span) -> str:
         """Some of the text with letters for all that is protected."""
@@ -160,10 +220,19 @@ class Sentence(Segment):
         """Whether there is anything in it besides words."""
         return bool(self.protected or self.tags)
 
-    def written_span(self, span: Span) -> str:
-        """How the document writes some of its characters."""
-        start, end = (self.place + place for place in span)
-        return self.passage.document[self.passage.begins[start] : self.passage.ends[end - 1]]
+    def written_span(self, span: Span, *, at_start: bool = False) -> str:
+        """How its translation writes a protected span.
+
+        at_start: whether the translation begins with it.
+        """
+        is_first = not _has_word(self.text[: span.start])
+        capital = None
+        if at_start:
+            capital = True if _starts_with_capital(self.text) else None
+        elif is_first:
+            capital = False
+        place = Span(self.place + span.start, self.place + span.end)
+        return self.passage.written_span(place, capital=capital)
 
     def written_tag(self, tag: Tag) -> str:
         """How the document writes a tag."""
@@ -171,9 +240,7 @@ class Sentence(Segment):
 
     def around(self, cut: Cut) -> list[Segment]:
         """What is protected and all markup, kept, and sentences without any, between them."""
-        return list(
-            _with_what_is_between(self._sentences(cut), self.passage.document, self.start, self.end)
-        )
+        return list(_with_what_is_between(self._sentences(cut), self._frame))
 
     @property
     def masked(self) -> str:
@@ -183,7 +250,7 @@ class Sentence(Segment):
     def pieces(self, segments: Sequence[Segment]) -> list[Segment]:
         """The sentence, cut like this; not inside of what is protected."""
         pieces = self.passage.sentences(self._span, lambda _: segments, marked=self.marked)
-        return list(_with_what_is_between(pieces, self.passage.document, self.start, self.end))
+        return list(_with_what_is_between(pieces, self._frame))
 
     def may_cut(self, segments: Sequence[Segment]) -> bool:
         """Whether these are several segments, and none ends inside of what is protected."""
@@ -200,6 +267,16 @@ class Sentence(Segment):
     def written(self) -> str:
         """How the document writes it."""
         return self.passage.document[self.start : self.end]
+
+    @property
+    def kept(self) -> str:
+        """The same with its terms translated and nothing else."""
+        return self._frame.between(self.start, self.end)
+
+    @property
+    def _frame(self) -> _Frame:
+        passage = self.passage
+        return _Frame(passage.document, Span(self.start, self.end), passage.replacements)
 
     def _sentences(self, cut: Cut) -> Iterator[Sentence]:
         for span in self._unmarked():
@@ -223,9 +300,11 @@ class Document:
     passages: Sequence[Passage]
 
     @classmethod
-    def plain(cls, text: str, *, protect: bool, splitting: Splitting = Splitting.LINES) -> Document:
+    def plain(
+        cls, text: str, protection: Protection, splitting: Splitting = Splitting.LINES
+    ) -> Document:
         """A plain text is one passage."""
-        return cls(text, [Passage.of(text, protect=protect, splitting=splitting)])
+        return cls(text, [Passage.of(text, unwrapped(text, splitting), protection)])
 
     @property
     def words(self) -> str:
@@ -240,17 +319,45 @@ class Document:
             for passage in self.passages
             for sentence in passage.sentences(Span(0, len(passage.text)), cut)
         )
-        return list(_with_what_is_between(sentences, self.text, 0, len(self.text)))
+        replacements = [one for passage in self.passages for one in passage.replacements]
+        frame = _Frame(self.text, Span(0, len(self.text)), replacements)
+        return list(_with_what_is_between(sentences, frame))
 
 
-def _with_what_is_between(
-    sentences: Iterable[Sentence], document: str, start: int, end: int
-) -> Iterator[Segment]:
-    position = start
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Some of a document, with what stands between its sentences."""
+
+    document: str
+    place: Span
+    replacements: Sequence[Replacement]
+
+    def between(self, start: int, end: int) -> str:
+        """Characters [start, end) of the document, with terms translated."""
+        first = bisect_left(self.replacements, start, key=lambda one: one.place.start)
+        written, position = [], start
+        for place, text in islice(self.replacements, first, None):
+            if place.end > end:
+                break
+            written += [self.document[position : place.start], text]
+            position = place.end
+        return "".join((*written, self.document[position:end]))
+
+
+def _with_what_is_between(sentences: Iterable[Sentence], frame: _Frame) -> Iterator[Segment]:
+    position, end = frame.place
     for sentence in sentences:
         if position < sentence.start:
-            yield Segment(document[position : sentence.start], translatable=False)
+            yield Segment(frame.between(position, sentence.start), translatable=False)
         yield sentence
         position = sentence.end
     if position < end:
-        yield Segment(document[position:end], translatable=False)
+        yield Segment(frame.between(position, end), translatable=False)
+
+
+def _has_word(text: str) -> bool:
+    return any(map(str.isalnum, text))
+
+
+def _starts_with_capital(text: str) -> bool:
+    return next(filter(str.isalpha, text), "").isupper()

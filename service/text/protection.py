@@ -5,29 +5,74 @@ from __future__ import annotations
 import string
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from service.text import placeholders
 from service.text.placeholders import Span
+from service.text.terms import NO_TERMS, Term, Terms
 
 _WORD = frozenset(string.ascii_letters + string.digits + "_")
 
 
-def protected(
-    text: str, objects: Sequence[Span], stops: frozenset[int], *, protect: bool
-) -> list[Span]:
-    """These objects, and placeholders with the letters that touch them. In order.
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What of a text is to be protected."""
 
-    stops: places of tags, which no placeholder may have inside.
+    placeholders: bool = True
+    """Placeholders and addresses."""
+    terms: Terms = NO_TERMS
+    kept: Sequence[Span] = ()
+    """Characters of the document that are not translated."""
+
+
+EVERYTHING = Protection()
+NOTHING = Protection(placeholders=False)
+
+
+def protected(
+    text: str, objects: Sequence[Span], stops: frozenset[int], protection: Protection
+) -> list[Span]:
+    """These objects, and what is to be protected besides terms, with the letters that touch it. In
+    order.
+
+    protection: its characters are those of the text; stops: places of tags, which nothing of it may
+    have inside.
     """
-    if not protect:
-        return list(objects)
-    found = (
-        span
-        for span in placeholders.find(text)
-        if not any(place in stops for place in range(span.start + 1, span.end))
-    )
-    spans = sorted((*objects, *found))
-    return list(_grown(text, [span for span in spans if not _has_inside(span, objects)], stops))
+    found = placeholders.find(text) if protection.placeholders else []
+    free = (span for span in found if not (_has_inside(span, objects) or _has_stop(span, stops)))
+    kept = (part for span in protection.kept for part in _divided(text, span, stops))
+    return list(_grown(text, sorted((*objects, *free, *kept)), stops))
+
+
+def terms(
+    text: str, others: Sequence[Span], stops: frozenset[int], protection: Protection
+) -> list[Term]:
+    """The terms of a text that overlap nothing else that is protected, and no tag. In order."""
+    return [
+        term
+        for term in protection.terms.find(text)
+        if not (_overlaps(term.span, others) or _has_stop(term.span, stops))
+    ]
+
+
+def _overlaps(span: Span, others: Sequence[Span]) -> bool:
+    index = bisect_left(others, span.end, key=lambda one: one.start) - 1
+    return index >= 0 and others[index].end > span.start
+
+
+def _has_stop(span: Span, stops: frozenset[int]) -> bool:
+    return any(place in stops for place in range(span.start + 1, span.end))
+
+
+def _divided(text: str, span: Span, stops: frozenset[int]) -> Iterator[Span]:
+    """The span between stops, without the space around its parts."""
+    inside = (place for place in range(span.start + 1, span.end) if place in stops)
+    for start, end in pairwise((span.start, *inside, span.end)):
+        part = text[start:end]
+        left, right = len(part) - len(part.lstrip()), len(part) - len(part.rstrip())
+        if left < len(part):
+            yield Span(start + left, end - right)
 
 
 def _has_inside(span: Span, objects: Sequence[Span]) -> bool:

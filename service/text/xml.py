@@ -15,22 +15,23 @@ from itertools import zip_longest
 from service.domain import TagRules
 from service.text.markup import Attributes, Dialect, Token, What, passages
 from service.text.passage import Document
+from service.text.protection import Protection
 from service.text.xml_events import Event, parsed
 
 _KEEPS = {("translate", "no"), ("translatable", "false")}
 """Attributes of ITS, XLIFF and DITA, and of Android."""
 
 
-def document(text: str, *, protect: bool, rules: TagRules, lines: bool) -> Document:
+def document(text: str, protection: Protection, *, rules: TagRules, lines: bool) -> Document:
     """Read a document or a fragment of one.
 
-    protect, lines: as in service.text.markup.
+    lines: as in service.text.markup.
 
     Raises:
         InvalidRequest: it is not well-formed, or declares entities.
     """
     tokens = list(_tokens(text))
-    found = passages(text, tokens, _dialect(tokens, rules), protect=protect, lines=lines)
+    found = passages(text, tokens, _dialect(tokens, rules), protection, lines=lines)
     return Document(text, list(found))
 
 

@@ -73,7 +73,6 @@ def test_the_official_clients_options(translator: deepl.DeepLClient) -> None:
         ({"split_sentences": "2"}, "Value for 'split_sentences' not supported."),
         ({"model_type": "quality_optimized"}, "Value for 'model_type' not supported."),
         ({"tag_handling": "sgml"}, "Value for 'tag_handling' not supported."),
-        ({"glossary": "id", "source_lang": "FR"}, "Parameter 'glossary_id' is not supported here."),
         ({"custom_instructions": ["a"]}, "Parameter 'custom_instructions' is not supported here."),
     ],
 )

@@ -266,6 +266,9 @@ def test_the_documentation_names_every_option() -> None:
         "retry_repetitions",
         "protect_placeholders",
         "split_sentences",
+        "glossary",
+        "do_not_translate",
+        "do_not_translate_ranges",
         "replace_unknowns",
         "return_scores",
     }

@@ -8,6 +8,7 @@ from service.domain import Format, Segment, Splitting
 from service.text.document import document
 from service.text.hard_wrapping import unwrapped, without_markers
 from service.text.passage import Sentence
+from service.text.protection import EVERYTHING
 from service.text.segmenter import segments, surrounded
 
 MAIL = """Bonjour Marie,
@@ -36,7 +37,7 @@ def cut(text: str) -> list[Segment]:
 
 def read(text: str, splitting: Splitting) -> list[Segment]:
     whole = splitting is Splitting.NONE
-    pieces = document(text, Format.TEXT, protect=True, splitting=splitting)
+    pieces = document(text, Format.TEXT, EVERYTHING, splitting=splitting)
     return pieces.segments(surrounded if whole else lambda text: list(without_markers(cut(text))))
 
 

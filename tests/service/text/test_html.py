@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from service.domain import Format, Segment
 from service.text.document import document
 from service.text.passage import Sentence
+from service.text.protection import EVERYTHING
 from service.text.segmenter import segments
 from tests.service.text.any_model import translated
 
@@ -137,7 +138,7 @@ def cut(text: str) -> list[Segment]:
 
 @given(pages)
 def test_all_segments_joined_are_the_page(text: str) -> None:
-    pieces = document(text, Format.HTML, protect=True).segments(cut)
+    pieces = document(text, Format.HTML, EVERYTHING).segments(cut)
     written = (piece.written if isinstance(piece, Sentence) else piece.text for piece in pieces)
     assert "".join(written) == text
 
@@ -145,7 +146,7 @@ def test_all_segments_joined_are_the_page(text: str) -> None:
 def sentences(text: str) -> list[str]:
     return [
         piece.text
-        for piece in document(text, Format.HTML, protect=True).segments(cut)
+        for piece in document(text, Format.HTML, EVERYTHING).segments(cut)
         if piece.translatable
     ]
 

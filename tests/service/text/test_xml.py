@@ -14,6 +14,7 @@ from service.errors import InvalidRequest
 from service.text.document import document
 from service.text.markup import What
 from service.text.passage import Sentence
+from service.text.protection import EVERYTHING
 from service.text.segmenter import segments
 from service.text.xml_events import parsed
 from tests.service.text.any_model import translated
@@ -99,7 +100,7 @@ def test_markup_comes_out_as_it_went_in(
 @given(st.one_of(texts, st.text(alphabet="<>/ab!-[]?&;# ='\"\n\u00e9")))
 def test_all_segments_joined_are_the_document(text: str) -> None:
     try:
-        read = document(text, Format.XML, protect=True)
+        read = document(text, Format.XML, EVERYTHING)
     except InvalidRequest:
         return
     pieces = read.segments(cut)
@@ -108,7 +109,7 @@ def test_all_segments_joined_are_the_document(text: str) -> None:
 
 
 def sentences(text: str, rules: TagRules | None = None) -> list[str]:
-    read = document(text, Format.XML, protect=True, rules=rules or TagRules())
+    read = document(text, Format.XML, EVERYTHING, rules=rules or TagRules())
     return [piece.text for piece in read.segments(cut) if piece.translatable]
 
 
@@ -164,7 +165,7 @@ def test_rules_say_what_elements_are(rules: TagRules, expected: list[str]) -> No
 )
 def test_what_is_not_well_formed_is_refused_with_its_place(text: str, says: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        document(text, Format.XML, protect=True)
+        document(text, Format.XML, EVERYTHING)
     assert says in str(caught.value)
 
 
@@ -200,4 +201,4 @@ def test_hostile_documents(text: str) -> None:
 )  # fmt: skip
 def test_hostile_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
-        document(text, Format.XML, protect=True)
+        document(text, Format.XML, EVERYTHING)

@@ -15,12 +15,10 @@ TAGS = ("ignore_tags", "splitting_tags", "non_splitting_tags", "outline_detectio
 """Fields that say something about tags."""
 OF_XML = ("non_splitting_tags", "outline_detection")
 """Those that HTML, whose blocks are known, has no use for."""
-REPEATABLE = ("text", *TAGS[:3])
+REPEATABLE = ("text", *TAGS[:3], "glossary_ids")
 """What a form may repeat to send a list."""
 SPLITTING = {"0": Splitting.NONE, "1": Splitting.LINES, "nonewlines": Splitting.WRAPPED}
 UNSUPPORTED = (
-    "glossary_id",
-    "glossary_ids",
     "style_id",
     "translation_memory_id",
     "custom_instructions",
@@ -90,6 +88,17 @@ class TranslateBody(BaseModel):
     preserve_formatting: bool = Field(
         default=True, description="Accepted; formatting is always preserved."
     )
+    glossary_id: str = Field(
+        default="",
+        description="A glossary that POST /v2/glossaries made; needs source_lang.",
+        examples=[""],
+    )
+    glossary_ids: Annotated[list[str], BeforeValidator(_listed)] = Field(
+        default=[],
+        max_length=5,
+        description="Several glossaries; a term's first translation counts.",
+        examples=[[]],
+    )
     formality: Literal["default", "prefer_more", "prefer_less"] = Field(
         default="default",
         description="The preferences are accepted and have no effect; more and less are refused, "
@@ -102,6 +111,11 @@ class TranslateBody(BaseModel):
     show_billed_characters: bool = Field(
         default=False, description="Whether to count each text's characters."
     )
+
+    @property
+    def glossaries(self) -> list[str]:
+        """The ids of all glossaries."""
+        return [one for one in (self.glossary_id, *self.glossary_ids) if one]
 
     @property
     def format(self) -> Format:
@@ -150,6 +164,8 @@ def parse(parameters: Mapping[str, object]) -> TranslateBody:
         name = str(error.errors(include_input=False)[0]["loc"][0])
         raise InvalidRequest(f"Value for '{name}' not supported.") from None
     _check_tags(body)
+    if body.glossaries and not body.source_lang:
+        raise InvalidRequest("Parameter 'source_lang' is needed with a glossary.")
     return body
 
 

@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
+from service.api.dialects.deepl import glossaries
 from service.api.dialects.deepl.fields import MODEL_TYPE, REPEATABLE, TranslateBody, parse
 from service.api.dialects.deepl.languages import sources, targets, written
+from service.api.dialects.deepl.replies import DIALECT, in_json, trace
 from service.domain import TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
 from service.settings import LimitSettings, Settings
 from service.source_language import translate_each
 
-DIALECT = Dialect(prefix="/v2/", error_body=lambda message: {"message": message})
+DIALECTS = (DIALECT, Dialect(prefix="/v3/", error_body=DIALECT.error_body))
 UNLIMITED = 1_000_000_000_000
 """What DeepL gives as the limit of subscriptions that have none."""
 
@@ -102,6 +104,7 @@ def router() -> APIRouter:
         summary="Characters so far",
         response_model=Usage,
     )
+    glossaries.add_to(routes)
     return routes
 
 
@@ -115,9 +118,11 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
     deadline = time.monotonic() + seconds
     body = parse(await read_parameters(request, seconds, REPEATABLE))
     if excess := _excess(body, service.settings.limits):
-        return DIALECT.error(413, excess, _trace())
+        return DIALECT.error(413, excess, trace())
     languages = await _sources(body, service)
-    asked = _request(body, service.settings, deadline)
+    asked = replace(
+        _request(body, service.settings, deadline), glossary=glossaries.terms(body, service)
+    )
     work = translate_each(service.translator, asked, languages)
     found = await while_connected(request, work)
     service.deepl_characters += sum(map(len, body.text))
@@ -125,7 +130,7 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
         _translation(body, text, language, one.text)
         for text, language, one in zip(body.text, languages, found, strict=True)
     ]
-    return _json({"translations": translations})
+    return in_json({"translations": translations})
 
 
 async def deepl_languages(request: Request, service: ServiceDep) -> Response:
@@ -134,16 +139,16 @@ async def deepl_languages(request: Request, service: ServiceDep) -> Response:
     parameters = await read_parameters(request, service.settings.scheduling.deadline_seconds, ())
     match parameters.get("type", "source"):
         case "source":
-            return _json(sources(service.languages))
+            return in_json(sources(service.languages))
         case "target":
-            return _json(targets(service.languages))
+            return in_json(targets(service.languages))
         case _:
             raise InvalidRequest("Value for 'type' not supported.")
 
 
 async def deepl_usage(service: ServiceDep) -> Response:
     """How much was translated."""
-    return _json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
+    return in_json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
 
 
 def _excess(body: TranslateBody, limits: LimitSettings) -> str:
@@ -200,12 +205,3 @@ def _translation(body: TranslateBody, text: str, source: str, translation: str) 
     if body.model_type is not None:
         fields["model_type_used"] = MODEL_TYPE
     return fields
-
-
-def _json(content: object) -> Response:
-    return JSONResponse(content, headers=_trace())
-
-
-def _trace() -> dict[str, str]:
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
-    return {"X-Trace-ID": request_id} if request_id else {}
