@@ -62,8 +62,18 @@ class Piece:
     """Best first."""
     translations: tuple[str, ...] = ()
     """Text of each hypothesis."""
+    others: list[tuple[Sentence, str, Ids]] = field(default_factory=list)
+    """Further ways to show it, each with what is shown and its ids, in case that it has no
+    translation with all that it must hold."""
     parts: list[Piece] = field(default_factory=list)
-    """What is translated instead of it, where it has no translation with all that it must hold."""
+    """What is translated instead of it, where no way is left."""
+
+    def try_otherwise(self) -> bool:
+        """Show it in the next way, if there is one."""
+        if not self.others:
+            return False
+        self.segment, self.shown, self.source_ids = self.others.pop(0)
+        return True
 
     @property
     def translatable(self) -> bool:
@@ -155,16 +165,31 @@ class Planner:
             return [Piece(segment)]
         if not isinstance(segment, Sentence) or not segment.marked:
             return self._encoded(segment, pair)
-        sentence = shown(segment)
-        if sentence is not None and (self._attention or not segment.tags):
-            ids = self._text.encode_whole(sentence, pair)
-            if ids is not None:
-                return [Piece(segment, sentence, ids)]
+        if ways := self._ways(segment, pair):
+            first, *others = ways
+            return [Piece(*first, others=others)]
+        if self._may_be_shown(segment):
             short = [one for one, _ in self._text.encode(segment.masked, pair)]
             if segment.may_cut(short):
                 pieces = segment.pieces(short)
                 return [piece for one in pieces for piece in self._pieces(one, cut, pair)]
         return [Piece(segment, parts=self._around(segment, cut, pair))]
+
+    def _ways(self, sentence: Sentence, pair: LanguagePair) -> list[tuple[Sentence, str, Ids]]:
+        """How to show a sentence, the best way first: a number in the place of a term costs
+        fluency, and often the model translates a term as is wanted by itself."""
+        free = sentence.with_free_terms()
+        ways = []
+        for one in (free, sentence) if free.wanted else (sentence,):
+            text = shown(one) if self._may_be_shown(one) else None
+            ids = self._text.encode_whole(text, pair) if text is not None else None
+            if text is not None and ids is not None:
+                ways.append((one, text, ids))
+        return ways
+
+    def _may_be_shown(self, sentence: Sentence) -> bool:
+        """Whether it can be translated as a whole."""
+        return shown(sentence) is not None and (self._attention or not sentence.tags)
 
     def _encoded(self, sentence: Segment, pair: LanguagePair) -> list[Piece]:
         """A sentence without tags or placeholders; in pieces if it is too long for the model."""

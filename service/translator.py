@@ -114,6 +114,10 @@ class Translator:
         pieces = [piece for text in plan for piece in text]
         in_parts = [piece for piece in pieces if piece.parts]
         lost = await self._decoded(list(sentences(pieces)), request, pair)
+        again = [piece for piece in lost if piece.try_otherwise()]
+        tried = set(map(id, again))
+        lost = [piece for piece in lost if id(piece) not in tried]
+        lost += await self._decoded(again, request, pair)
         for piece in lost:
             piece.parts = self._planner.around(piece, request, pair)
         await self._decoded(list(sentences(lost)), request, pair)

@@ -21,7 +21,7 @@ from service.domain import Segment, Splitting
 from service.text.hard_wrapping import unwrapped
 from service.text.placeholders import Span
 from service.text.protection import Protection, protected, terms
-from service.text.terms import Term
+from service.text.terms import Term, capitalised
 
 Cut = Callable[[str], Sequence[Segment]]
 """Text → segments."""
@@ -77,7 +77,7 @@ class Passage:
     tags: tuple[Tag, ...] = ()
     is_markup: bool = False
     terms: tuple[Term, ...] = ()
-    """Those protected spans that are translated, by a glossary."""
+    """Those protected spans that are terms of a glossary."""
     replacements: tuple[Replacement, ...] = ()
     """What the document has instead of them where they are outside of sentences."""
 
@@ -109,7 +109,7 @@ class Passage:
             protected=tuple(spans),
             tags=tuple(tags or ()),
             is_markup=tags is not None,
-            terms=tuple(term for term in found if term.target is not None),
+            terms=tuple(found),
         )
         return replace(passage, replacements=tuple(passage._replaced()))
 
@@ -133,17 +133,22 @@ class Passage:
 
         capital: whether a term has a capital as its first letter; None: as it was.
         """
-        index = bisect_left(self.terms, span.start, key=lambda term: term.span.start)
-        if index == len(self.terms) or self.terms[index].span != span:
+        term = self.term_at(span)
+        if term is None or term.target is None:
             return self.document[self.begins[span.start] : self.ends[span.end - 1]]
-        term = self.terms[index]
-        target = term.target or ""
+        target = term.target
         if term.has_capital if capital is None else capital:
-            target = target[:1].upper() + target[1:]
+            target = capitalised(target)
         return self.written(target)
 
+    def term_at(self, span: Span) -> Term | None:
+        """The term that this is, if it is one."""
+        index = bisect_left(self.terms, span.start, key=lambda term: term.span.start)
+        is_term = index < len(self.terms) and self.terms[index].span == span
+        return self.terms[index] if is_term else None
+
     def _replaced(self) -> Iterator[Replacement]:
-        for start, end in (term.span for term in self.terms):
+        for start, end in (term.span for term in self.terms if term.target is not None):
             place = Span(self.begins[start], self.ends[end - 1])
             yield Replacement(place, self.written_span(Span(start, end)))
 
@@ -214,11 +219,26 @@ class Sentence(Segment):
     tags: tuple[Tag, ...]
     first_tag: int
     """Index in the passage of the first one."""
+    wanted: tuple[str, ...] = ()
+    """What its translation must have, in words that the model finds itself."""
 
     @property
     def marked(self) -> bool:
         """Whether there is anything in it besides words."""
-        return bool(self.protected or self.tags)
+        return bool(self.protected or self.tags or self.wanted)
+
+    def with_free_terms(self) -> Sentence:
+        """The same, but that the terms that are translated are words as others, which the model may
+        translate as is wanted by itself."""
+        protected, wanted = [], []
+        for span in self.protected:
+            term = self.passage.term_at(Span(self.place + span.start, self.place + span.end))
+            if term is None or term.target is None:
+                protected.append(span)
+                continue
+            capital = term.has_capital and _has_word(self.text[: span.start])
+            wanted.append(capitalised(term.target) if capital else term.target)
+        return replace(self, protected=tuple(protected), wanted=tuple(wanted))
 
     def written_span(self, span: Span, *, at_start: bool = False) -> str:
         """How its translation writes a protected span.

@@ -8,7 +8,8 @@ first counts, and of those that begin there the longest.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.text.placeholders import Span
@@ -67,6 +68,26 @@ class Terms:
             if len(key) == count and key in self._entries:
                 return count
         return 0
+
+
+def capitalised(term: str) -> str:
+    """A term with a capital as its first letter."""
+    return term[:1].upper() + term[1:]
+
+
+def has_terms(text: str, terms: Sequence[str]) -> bool:
+    """Whether each of these is in the text as whole words, exactly as often as it is given. At the
+    beginning of the text it may have a capital that it has not."""
+    wanted = Counter(terms)
+    found: Counter[str] = Counter()
+    for term in Terms({one: one for one in wanted}).find(text):
+        target, place = term.target or "", term.span
+        if term.has_capital and not any(map(str.isalnum, text[: place.start])):
+            target = capitalised(target)
+        if text[slice(*place)] != target:
+            return False
+        found[term.target or ""] += 1
+    return found == wanted
 
 
 def _words(text: str) -> tuple[list[str], list[Span]]:

@@ -12,6 +12,7 @@ from service.app import open_model_directory
 from service.settings import ModelSettings, Settings
 from tests.conftest import DEFAULT_MODEL
 from tests.end_to_end.conftest import FR_EN, live_server
+from tests.service.api.reversing import ReversingEngine
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,15 @@ def test_terms(
     client: httpx.Client, text: object, fields: dict[str, Any], expected: object
 ) -> None:
     assert translated(client, text, **fields) == expected
+
+
+@pytest.mark.parametrize(("target", "decoded"), [("chat", 1), ("cat", 2)])
+def test_a_number_stands_for_a_term_only_where_the_model_would_say_something_else(
+    client: httpx.Client, engine: ReversingEngine, target: str, decoded: int
+) -> None:
+    found = translated(client, "un chat <b>noir</b>", glossary={"chat": target}, format="html")
+    assert found == f"<b>noir</b> {target} un"
+    assert len(engine.jobs) == decoded
 
 
 def test_forms(client: httpx.Client) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.domain import Format
 from service.text import placeholders
-from service.text.terms import MOST_WORDS, Terms
+from service.text.terms import MOST_WORDS, Terms, has_terms
 from tests.service.text.any_model import translated
 
 GLOSSARY = (("chat", "TOMCAT"), ("chat noir", "PAN THER"), ("le chien", "a & b"), ("Paris", None))
@@ -56,6 +56,25 @@ def test_hostile_glossaries(count: int) -> None:
     terms |= {f"{'a ' * (MOST_WORDS - 1)}{number}": "b" for number in range(5_000)}
     assert len(found("a " * 25_000, terms)) <= 25_000
     assert found(" " * 100_000, terms) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "terms", "expected"),
+    [
+        ("The tomcat sleeps.", ["tomcat"], True),
+        ("Tomcat!", ["tomcat"], True),
+        ("– Tomcat!", ["tomcat"], True),
+        ("The Tomcat", ["tomcat"], False),
+        ("tomcats", ["tomcat"], False),
+        ("a cat, a cat", ["cat"], False),
+        ("a cat, a cat", ["cat", "cat"], True),
+        ("cat food for a cat", ["cat", "cat food"], True),
+        ("cat  food", ["cat food"], False),
+        ("", [], True),
+    ],
+)
+def test_a_translation_has_the_terms_by_itself(text: str, terms: list[str], expected: bool) -> None:
+    assert has_terms(text, terms) is expected
 
 
 WORDS = ("un", "deux", "chat", "chat noir", "Chat", "le chien", "Le chien", "Paris", "chats")
