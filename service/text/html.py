@@ -33,7 +33,8 @@ _BLOCKS = frozenset(
 )
 _UNTOUCHED = frozenset(
     """
-    script style pre code textarea svg math iframe noembed noframes plaintext xmp listing template
+    script style pre code textarea svg math iframe noembed noframes noscript plaintext xmp listing
+    template
     """.split()  # noqa: SIM905
 )
 _WITHOUT_END = frozenset(

@@ -98,15 +98,38 @@ MARKUP = (
         "<em></em>",
     ),
 )
+RARE = (
+    *("<xmp><b></xmp>", "<plaintext>", "<noscript>", "</noscript>", "<title><b>", "<!", "<?"),
+    *("<select><option>", "</select>", "<svg>", "</svg>", "<svg><foreignObject>", "<math><mtext>"),
+    *("<![CDATA[un]]>", "<svg><![CDATA[un <b>]]>", "<template>", "</template>", "<nobr>"),
+    *("<button>", "</button>", "<table>", "<td>", "<caption>", "<x:y a:b='c'>", "</x:y>", "<form>"),
+    *("<ruby>un<rt>deux</ruby>", "<body class=x>", "<html lang=fr>", "</body>", "<b/>", "<dd>"),
+    *("<i a=b/c>", "<a href=x", "<object>", "<iframe>un</iframe>", "<image>", "<b a=1 a=2>"),
+    *("</b x=1>", "</br>", "<textarea>\n", "<pre>\n", "<a\tb\n=c>", "<font size=1>", "</font>"),
+    *("&eacute", "&amp", "&notit;", "&#x41", "&#0;", "&#128;", "\x00", "\f", "&ampun", "\r", "]]>"),
+)
 TEXT = ("un", "deux", "chat", " ", " ", " ", "\n", "\r\n", ". Un", "&amp;", "&eacute;", "&lt;b&gt;",
         "&nbsp;", "&", "{name}", "%s", "201", "\u00e9", "\ufffc", "&#123;x}")  # fmt: skip
 pages = st.lists(st.sampled_from((*MARKUP, *TEXT, *TEXT)), max_size=30).map("".join)
+odd_pages = st.one_of(
+    st.lists(st.sampled_from((*MARKUP, *RARE, *RARE, *TEXT, *TEXT)), max_size=14).map("".join),
+    st.text(alphabet="<>/abi!-= &;#xp\n'\"\u00e9?[]", max_size=40),
+)
 
 
 @given(pages, st.integers(0, 99), st.booleans())
 @settings(max_examples=400, deadline=None)
 @example("<b>Rouge</b> est <i>la voiture</i> <img src=x><a>un <b>deux</b></a><b>", 1, True)
 def test_markup_comes_out_as_it_went_in(text: str, seed: int, attention: bool) -> None:
+    found = translated(text, seed, attention=attention)
+    assert Counter(tokens(found)) == Counter(tokens(text))
+    assert elements(found) == elements(text)
+
+
+@given(odd_pages, st.integers(0, 99), st.booleans())
+@settings(max_examples=300, deadline=None)
+@example("<noscript><img src=x> un", 0, True)
+def test_odd_markup_too(text: str, seed: int, attention: bool) -> None:
     found = translated(text, seed, attention=attention)
     assert Counter(tokens(found)) == Counter(tokens(text))
     assert elements(found) == elements(text)
