@@ -27,6 +27,7 @@ from service.documents.isolation import DocumentReader
 from service.domain import DecodingOptions
 from service.engine import launch
 from service.errors import InvalidPackage, ServiceError
+from service.glossaries import Glossaries
 from service.metrics import Load, Metrics
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair
@@ -34,7 +35,7 @@ from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
 from service.scorer import ScorableText, Scorer
-from service.settings import Settings, SuggestionSettings
+from service.settings import GlossarySettings, Settings, SuggestionSettings
 from service.source_language import SourceLanguages
 from service.suggestions import Suggestions
 from service.text.language_detection import LanguageDetector
@@ -45,7 +46,8 @@ from service.translator import Text, Translator
 
 DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
-    "LibreTranslate's, so its clients work here; so do DeepL's for texts and documents, with /v2."
+    "LibreTranslate's, so its clients work here; so do DeepL's for texts, documents and glossaries, "
+    "with /v2 and /v3."
 )
 
 UPLOADS = ("/translate_file", "/translate_file/", "/v2/document")
@@ -165,7 +167,7 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    dialects = Dialects(libretranslate.DIALECT, deepl.DIALECT)
+    dialects = Dialects(libretranslate.DIALECT, *deepl.DIALECTS)
     dialects.word_errors(app)
     app.include_router(libretranslate.router(settings))
     app.include_router(deepl.router())
@@ -258,6 +260,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
         document_jobs=DocumentJobs(documents, store, settings.documents),
         document_store=store,
         suggestions=_suggestions(settings.suggestions),
+        glossaries=_glossaries(settings.glossaries),
         model=model.description,
         metrics=metrics,
         engine_alive=lambda: model.engine.alive,
@@ -274,3 +277,9 @@ def _suggestions(settings: SuggestionSettings) -> Suggestions | None:
     if settings.file is None:
         return None
     return Suggestions(settings.file, settings.max_mb * 2**20)
+
+
+def _glossaries(settings: GlossarySettings) -> Glossaries | None:
+    if settings.directory is None:
+        return None
+    return Glossaries(settings.directory, settings.max_mb * 2**20)

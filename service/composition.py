@@ -74,12 +74,13 @@ class Composition:
 
 
 def keep_where_damaged(pieces: Sequence[Piece]) -> None:
-    """Keep the source of pieces whose parts, joined, have not the placeholders that it has."""
+    """Keep the source of pieces whose parts, joined, have not the placeholders that it has, but
+    for its terms."""
     for piece in pieces:
         assert isinstance(piece.segment, Sentence)
         joined = "".join(map(text_of, piece.parts))
-        if not placeholders.same(piece.segment.written, joined):
-            piece.parts = [Piece(Segment(piece.segment.written, translatable=False))]
+        if not placeholders.same(piece.segment.kept, joined):
+            piece.parts = [Piece(Segment(piece.segment.kept, translatable=False))]
 
 
 def text_of(piece: Piece, rank: int = 0) -> str:

@@ -34,6 +34,42 @@ class Format(StrEnum):
     """Nothing but text."""
     HTML = "html"
     """A page or a fragment of one."""
+    XML = "xml"
+    """A well-formed document or a fragment of one."""
+
+
+class Splitting(StrEnum):
+    """Where sentences end, apart from blocks of markup."""
+
+    LINES = "lines"
+    """At punctuation, and where lines end."""
+    WRAPPED = "wrapped"
+    """At punctuation, blank lines and list items: other line breaks are those of a column."""
+    NONE = "none"
+    """Nowhere: a text, or a block of it, is one sentence."""
+
+
+SPLITTING = {
+    Format.TEXT: Splitting.LINES,
+    Format.HTML: Splitting.WRAPPED,
+    Format.XML: Splitting.LINES,
+}
+"""What holds for a format unless the request says otherwise; the same as DeepL's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagRules:
+    """What elements are to sentences, where a request says so; HTML's names in small letters."""
+
+    untouched: frozenset[str] = frozenset()
+    """Names of elements in which nothing is translated."""
+    splitting: frozenset[str] = frozenset()
+    """Names of those that end sentences."""
+    inline: frozenset[str] = frozenset()
+    """Names of those that don't; for XML only."""
+    outline: bool = True
+    """Whether other elements of XML that never stand beside text do; those of HTML always end
+    sentences where they are blocks."""
 
 
 class Selection(StrEnum):
@@ -253,6 +289,13 @@ class TranslationRequest:
     """Whether placeholders and addresses are kept as they are."""
     align: bool = False
     """Whether translations tell which of their characters belong to which of the text's."""
+    splitting: Splitting | None = None
+    """None: as the format has it, see SPLITTING."""
+    tags: TagRules = TagRules()
+    glossary: tuple[tuple[str, str | None], ...] = ()
+    """Terms, and how they are translated; None: not at all."""
+    kept: tuple[tuple[tuple[int, int], ...], ...] = ()
+    """Characters [start, end) that are not translated; none at all, or some for each text."""
     retry_repetitions: bool = False
     """Whether a sentence that only repeats itself is decoded again without repetitions."""
 

@@ -6,6 +6,7 @@ ServiceError                       a request that fails; service.api.status give
 │   ├── InvalidDocument            a file is broken, or is not what it says it is
 │   ├── UnsupportedDocument        a file of a format that is not translated
 │   └── RequestTooLarge            more text or more items than one request may hold
+├── GlossaryNotFound               no glossary has this id
 ├── BodyTooLarge                   more bytes than the door lets in
 ├── DocumentTooLarge               a file holds more than reading it may cost
 ├── DocumentFailure                reading or writing a file failed; nothing the client can mend
@@ -55,6 +56,10 @@ class UnsupportedDocument(InvalidRequest):
 
 class RequestTooLarge(InvalidRequest):
     """The request holds more characters or items than one request may."""
+
+
+class GlossaryNotFound(ServiceError):
+    """No glossary has this id."""
 
 
 class BodyTooLarge(ServiceError):

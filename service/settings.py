@@ -199,6 +199,19 @@ class PageSettings(_Group):
     )
 
 
+class GlossarySettings(_Group):
+    """Glossaries that clients make."""
+
+    directory: Path | None = Field(
+        default=None,
+        description="Folder in which glossaries are kept, as JSON files; without one there are "
+        "none but those inside of requests.",
+    )
+    max_mb: Positive = Field(
+        default=10, description="Size of all of them from which no more are taken (MiB)."
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -253,6 +266,7 @@ class Settings(BaseSettings):
     suggestions: SuggestionSettings = SuggestionSettings()
     documents: DocumentSettings = DocumentSettings()
     page: PageSettings = PageSettings()
+    glossaries: GlossarySettings = GlossarySettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

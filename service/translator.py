@@ -35,6 +35,8 @@ from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_me
 
 THREAD_FROM_CHARACTERS = 1_000
 """Less text than this takes a millisecond, and hostile text some more: not worth a thread."""
+CHARACTERS_PER_TERM = 2
+"""Characters that take as long to plan as a term of a glossary."""
 
 SOON = 2
 """So many sentences that somebody watches come before the rest of a long text."""
@@ -120,7 +122,8 @@ class Translator:
         with self._admission.admit(len(request.texts), characters):
             try:
                 async with asyncio.timeout(request.deadline - time.monotonic()):
-                    return await self._translate(request, pair, characters, on_sentence)
+                    work = characters + CHARACTERS_PER_TERM * len(request.glossary)
+                    return await self._translate(request, pair, work, on_sentence)
             except TimeoutError:
                 raise DeadlineExceeded(TOO_LATE) from None
 
@@ -180,6 +183,10 @@ class Translator:
         """Give the pieces their translations."""
         in_parts = [piece for piece in pieces if piece.parts]
         lost = await self._decoded(list(sentences(pieces)), request, pair)
+        again = [piece for piece in lost if piece.try_otherwise()]
+        tried = set(map(id, again))
+        lost = [piece for piece in lost if id(piece) not in tried]
+        lost += await self._decoded(again, request, pair)
         for piece in lost:
             piece.parts = self._planner.around(piece, request, pair)
         await self._decoded(list(sentences(lost)), request, pair)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.document_jobs import DocumentJobs
     from service.document_store import DocumentStore
     from service.document_translator import DocumentTranslator
+    from service.glossaries import Glossaries
     from service.metrics import Metrics
     from service.scorer import Scorer
     from service.settings import Settings
@@ -52,6 +53,8 @@ class Service:
     documents: DocumentTranslator
     document_jobs: DocumentJobs
     document_store: DocumentStore
+    glossaries: Glossaries | None
+    """None where none are kept."""
     model: ModelDescription
     metrics: Metrics
     engine_alive: Callable[[], bool]

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep
-from service.api.dialects.deepl.replies import answered
+from service.api.dialects.deepl.replies import in_json
 from service.api.upload import Upload, read_upload
 from service.document_jobs import DocumentJob, State
 from service.document_translator import DocumentRequest
@@ -84,7 +84,7 @@ async def deepl_upload_document(request: Request, service: ServiceDep) -> Respon
         job = service.document_jobs.start(asked)
     except UnsupportedLanguage as error:
         raise InvalidRequest(f"Value for 'target_lang' or 'source_lang': {error}.") from None
-    return answered({"document_id": job.id, "document_key": job.key})
+    return in_json({"document_id": job.id, "document_key": job.key})
 
 
 async def deepl_document_status(
@@ -100,7 +100,7 @@ async def deepl_document_status(
             found["billed_characters"] = job.progress.characters
         case State.ERROR:
             found["error_message"] = job.error
-    return answered(found)
+    return in_json(found)
 
 
 async def deepl_document_result(

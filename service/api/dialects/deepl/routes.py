@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
+from service.api.dialects.deepl import glossaries
 from service.api.dialects.deepl.documents import (
     Document,
     DocumentState,
@@ -25,16 +27,15 @@ from service.api.dialects.deepl.documents import (
     key_documentation,
     upload_documentation,
 )
-from service.api.dialects.deepl.fields import MODEL_TYPE, TranslateBody, parse
+from service.api.dialects.deepl.fields import MODEL_TYPE, REPEATABLE, TranslateBody, parse
 from service.api.dialects.deepl.languages import sources, targets, written
-from service.api.dialects.deepl.replies import answered as _json
-from service.api.dialects.deepl.replies import trace as _trace
+from service.api.dialects.deepl.replies import DIALECT, in_json, trace
 from service.domain import TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
 from service.settings import LimitSettings, Settings
 from service.source_language import translate_each
 
-DIALECT = Dialect(prefix="/v2/", error_body=lambda message: {"message": message})
+DIALECTS = (DIALECT, Dialect(prefix="/v3/", error_body=DIALECT.error_body))
 UNLIMITED = 1_000_000_000_000
 """What DeepL gives as the limit of subscriptions that have none."""
 
@@ -113,6 +114,7 @@ def router() -> APIRouter:
         response_model=Usage,
     )
     _add_documents(routes)
+    glossaries.add_to(routes)
     return routes
 
 
@@ -157,11 +159,13 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
     service.translator.require_room()
     seconds = service.settings.scheduling.deadline_seconds
     deadline = time.monotonic() + seconds
-    body = parse(await read_parameters(request, seconds, ("text",)))
+    body = parse(await read_parameters(request, seconds, REPEATABLE))
     if excess := _excess(body, service.settings.limits):
-        return DIALECT.error(413, excess, _trace())
+        return DIALECT.error(413, excess, trace())
     languages = await _sources(body, service)
-    asked = _request(body, service.settings, deadline)
+    asked = replace(
+        _request(body, service.settings, deadline), glossary=glossaries.terms(body, service)
+    )
     work = translate_each(service.translator, asked, languages)
     found = await while_connected(request, work)
     service.deepl_characters += sum(map(len, body.text))
@@ -169,7 +173,7 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
         _translation(body, text, language, one.text)
         for text, language, one in zip(body.text, languages, found, strict=True)
     ]
-    return _json({"translations": translations})
+    return in_json({"translations": translations})
 
 
 async def deepl_languages(request: Request, service: ServiceDep) -> Response:
@@ -178,16 +182,16 @@ async def deepl_languages(request: Request, service: ServiceDep) -> Response:
     parameters = await read_parameters(request, service.settings.scheduling.deadline_seconds, ())
     match parameters.get("type", "source"):
         case "source":
-            return _json(sources(service.languages))
+            return in_json(sources(service.languages))
         case "target":
-            return _json(targets(service.languages))
+            return in_json(targets(service.languages))
         case _:
             raise InvalidRequest("Value for 'type' not supported.")
 
 
 async def deepl_usage(service: ServiceDep) -> Response:
     """How much was translated."""
-    return _json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
+    return in_json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
 
 
 def _excess(body: TranslateBody, limits: LimitSettings) -> str:
@@ -207,6 +211,9 @@ def _request(body: TranslateBody, settings: Settings, deadline: float) -> Transl
         target=body.target_lang,
         options=settings.decoding.options(),
         deadline=deadline,
+        format=body.format,
+        splitting=body.splitting,
+        tags=body.tags,
         retry_repetitions=settings.decoding.retry_repetitions,
     )
 
@@ -227,7 +234,7 @@ async def _sources(body: TranslateBody, service: Service) -> list[str]:
     if service.source_languages is None:
         raise InvalidRequest("Parameter 'source_lang' not specified; languages are not detected.")
     detect = service.source_languages.for_target
-    detected = await asyncio.to_thread(detect, body.text, body.target_lang)
+    detected = await asyncio.to_thread(detect, body.text, body.target_lang, body.format)
     return [one.language for one in detected]
 
 

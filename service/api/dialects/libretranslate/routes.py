@@ -62,6 +62,8 @@ from service.api.dialects.libretranslate.suggestions import (
     suggest,
     suggest_documentation,
 )
+from service.api.dialects.libretranslate.terms import characters as characters_of
+from service.api.dialects.libretranslate.terms import glossary, kept
 from service.decoding.alignment import most_attended
 from service.domain import (
     DetectedLanguage,
@@ -266,7 +268,9 @@ def translation_request(
     texts = body.texts
     at_most(len(texts), settings.limits.max_items)
     textual = textual_options(body)
-    at_most(sum(map(len, texts)) + characters(textual), settings.limits.max_characters)
+    terms = glossary(body)
+    size = sum(map(len, texts)) + characters(textual) + characters_of(terms)
+    at_most(size, settings.limits.max_characters)
     if body.stream and not isinstance(body.q, str):
         raise InvalidRequest("Invalid request: q parameter must be a string when stream is true")
     options = decoding_options(body, settings)
@@ -287,6 +291,9 @@ def translation_request(
         format=Format(body.format or Format.TEXT),
         protect=body.protect_placeholders,
         align=body.return_alignments,
+        splitting=body.split_sentences,
+        glossary=terms,
+        kept=kept(body),
         retry_repetitions=body.retry_repetitions
         if "retry_repetitions" in body.model_fields_set
         else retry,
