@@ -1,4 +1,5 @@
 """python -m service: read the settings, load the model, serve until told to stop.
+python -m service key: make keys; see service.key_command.
 
 SIGTERM or SIGINT drains: readiness and new requests are answered 503 at once, on old connections
 and on new ones, while accepted requests finish. Then the port closes and the process exits with 0.
@@ -23,7 +24,7 @@ import structlog
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from service import logs
+from service import key_command, logs
 from service.api.dependencies import Service
 from service.app import OpenModel, create_app, open_model_directory
 from service.errors import InvalidSettings, StartupError
@@ -41,7 +42,26 @@ turns: with Python's default, 0.005, 32 clients get 7 % fewer answers."""
 
 
 def main(open_model: OpenModel = open_model_directory) -> int:
-    """Serve. The process' exit code."""
+    """Do what the command line says. The process' exit code."""
+    match sys.argv[1:]:
+        case []:
+            return _serve(open_model)
+        case ["key", *arguments]:
+            return _with_keys(arguments)
+        case _:
+            sys.stderr.write("usage: python -m service [key {add,remove} ...]\n")
+            return 2
+
+
+def _with_keys(arguments: list[str]) -> int:
+    try:
+        return key_command.main(arguments, load().access.keys_file)
+    except StartupError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _serve(open_model: OpenModel) -> int:
     for number in HANDLED_SIGNALS:  # while loading, when nothing was accepted yet
         signal.signal(number, _end_at_once)
     try:
@@ -75,6 +95,7 @@ async def serve(settings: Settings, open_model: OpenModel = open_model_directory
                 server_header=False,
                 ws="none",
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                forwarded_allow_ips=settings.server.trusted_proxies,
             )
             server = Server(
                 config,

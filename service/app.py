@@ -11,7 +11,9 @@ from typing import Protocol
 from fastapi import FastAPI
 
 from service import __version__
-from service.api import operations
+from service.access.doors import Doors
+from service.access.usage import Usage
+from service.api import doors, operations
 from service.api.dependencies import ModelDescription, Service
 from service.api.dialect import Dialects
 from service.api.dialects.deepl import routes as deepl
@@ -140,9 +142,11 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with open_model(settings) as model:
-            app.state.service = _service(settings, model, metrics)
-            yield
+        with Usage(settings.access.usage_file) as usage:
+            access = Doors(settings.access, usage)  # before the model, which takes its time
+            with open_model(settings) as model:
+                app.state.service = _service(settings, model, metrics, access)
+                yield
 
     app = FastAPI(
         title="seq2serve",
@@ -156,8 +160,16 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     )
     dialects = Dialects(libretranslate.DIALECT, deepl.DIALECT)
     dialects.word_errors(app)
-    app.include_router(libretranslate.router(settings))
-    app.include_router(deepl.router())
+    for router, dialect in (
+        (libretranslate.router(settings), libretranslate.DIALECT),
+        (deepl.router(), deepl.DIALECT),
+    ):
+        app.include_router(
+            router,
+            dependencies=doors.dependencies(settings.access),
+            responses=doors.documented(settings.access, dialect),
+        )
+    app.include_router(libretranslate.open_router())
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
     app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
@@ -190,7 +202,7 @@ def _warm_up(
         raise InvalidPackage(f"The model cannot translate: {error}") from error
 
 
-def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Service:
+def _service(settings: Settings, model: RunningModel, metrics: Metrics, access: Doors) -> Service:
     admission = Admission(settings.scheduling)
     cache = CachingDecoder(model.engine, settings.cache.max_mb * 2**20)
     metrics.model.info(asdict(model.description))
@@ -208,6 +220,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
     )
     return Service(
         settings=settings,
+        doors=access,
         translator=Translator(
             text=model.text,
             languages=model.languages,

@@ -37,6 +37,11 @@ class ServerSettings(_Group):
     log_format: Literal["json", "console"] = Field(
         default="json", description="One JSON object a line, or lines for people."
     )
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="Addresses and networks of proxies, separated by commas, that are believed "
+        "where a request came from (X-Forwarded-For, X-Forwarded-Proto); * believes everybody.",
+    )
     drain_timeout_seconds: Seconds = Field(
         default=30.0, description="How long SIGTERM waits for accepted requests to finish."
     )
@@ -153,6 +158,39 @@ class SuggestionSettings(_Group):
     )
 
 
+class AccessSettings(_Group):
+    """Who may come in."""
+
+    keys_file: Path | None = Field(
+        default=None,
+        description="File of the clients' keys, which python -m service key makes. Without one, "
+        "keys are ignored.",
+    )
+    keys_required: bool = Field(
+        default=True,
+        description="Whether requests without a key are refused where there is a file of keys.",
+    )
+    key_rates: str = Field(
+        default="",
+        description="Most requests of a key that has no rates of its own, such as "
+        "60/minute;5000/day; beyond it 429. Empty: no limit.",
+    )
+    address_rates: str = Field(
+        default="",
+        description="The same for all requests without a good key that come from an address.",
+    )
+    characters_per_month: Positive | None = Field(
+        default=None,
+        description="Most characters in a month (UTC) that are translated for a key that has no "
+        "number of its own. Unlimited by default.",
+    )
+    usage_file: Path | None = Field(
+        default=None,
+        description="SQLite file in which the characters of each key are counted; without one they "
+        "are counted from the start of the service.",
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -205,6 +243,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     detection: DetectionSettings = DetectionSettings()
     suggestions: SuggestionSettings = SuggestionSettings()
+    access: AccessSettings = AccessSettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

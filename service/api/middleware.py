@@ -68,6 +68,7 @@ class RequestLog:
         code = UNSEEN if status is None else status
         self._metrics.requests.labels(route, code).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
+        key = {"key": scope["key"]} if "key" in scope else {}  # its name
         write = log.debug if route in PROBES and code < ERROR else log.info
         write(
             "request",
@@ -75,6 +76,7 @@ class RequestLog:
             route=route,
             status=code,
             seconds=round(seconds, 6),
+            **key,
         )
 
 

@@ -111,6 +111,17 @@ def router(settings: Settings) -> APIRouter:
         responses=DIALECT.documented(400, 403, 413, 415),
         openapi_extra={"requestBody": suggest_documentation()},
     )
+    # Some clients end every path with a slash, and do not follow redirects of a POST.
+    routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/detect/", detect, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/suggest/", suggest, methods=["POST"], include_in_schema=False)
+    return routes
+
+
+def open_router() -> APIRouter:
+    """The routes that need no key, as with LibreTranslate: pages ask them before they have one."""
+    routes = APIRouter(tags=["LibreTranslate"])
     routes.add_api_route(
         "/frontend/settings",
         frontend_settings,
@@ -133,11 +144,6 @@ def router(settings: Settings) -> APIRouter:
         response_model=Health,
         responses=DIALECT.documented(503),
     )
-    # Some clients end every path with a slash, and do not follow redirects of a POST.
-    routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/detect/", detect, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/suggest/", suggest, methods=["POST"], include_in_schema=False)
     routes.add_api_route(
         "/frontend/settings/", frontend_settings, methods=["GET"], include_in_schema=False
     )
