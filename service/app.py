@@ -6,9 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
 from service.access.doors import Doors
@@ -44,6 +45,13 @@ DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
     "LibreTranslate's, so its clients work here; so do DeepL's for texts, with /v2."
 )
+
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+    "expose_headers": ["Retry-After", "X-Request-ID", "X-Trace-ID"],
+}
+"""What pages elsewhere may do. A key is sent by their script, so nothing needs cookies."""
 
 WARM_UP = "1, 2, 3."
 WARM_UP_SECONDS = 60.0
@@ -173,7 +181,9 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
     app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
-    app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)  # the outermost
+    app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)
+    if origins := settings.access.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)  # the outermost
     return app
 
 

@@ -6,10 +6,11 @@ A setting GROUP.NAME is read from the environment variable SEQ2SEQ_GROUP__NAME.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain import DecodingOptions
@@ -18,6 +19,13 @@ from service.errors import InvalidSettings
 PREFIX = "SEQ2SEQ_"
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+_ORIGIN = re.compile(r"https?://[^/?#\s@]+")
+
+
+def _listed(value: str) -> list[str]:
+    return [one.strip() for one in value.split(",") if one.strip()]
 
 
 class _Group(BaseModel):
@@ -184,11 +192,28 @@ class AccessSettings(_Group):
         description="Most characters in a month (UTC) that are translated for a key that has no "
         "number of its own. Unlimited by default.",
     )
+    cors_origins: str = Field(
+        default="",
+        description="Origins of web pages elsewhere that may use the service from a browser, "
+        "separated by commas, such as https://example.org; * allows all. Empty: none.",
+    )
     usage_file: Path | None = Field(
         default=None,
         description="SQLite file in which the characters of each key are counted; without one they "
         "are counted from the start of the service.",
     )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        if value != "*" and not all(map(_ORIGIN.fullmatch, _listed(value))):
+            raise ValueError("an origin is written like https://example.org, without a path")
+        return value
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins one by one."""
+        return _listed(self.cors_origins)
 
 
 class LimitSettings(_Group):

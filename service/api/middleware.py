@@ -29,6 +29,16 @@ _LINGER_SECONDS = 5.0
 _NO_ROUTE = "none"
 
 
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""What an answer says to a browser unless it has something of its own to say. Pages have a policy
+of their own."""
+
+
 class RequestLog:
     """Outermost: gives the request an id, answers what nobody foresaw, writes one log line."""
 
@@ -81,7 +91,7 @@ class RequestLog:
 
 
 class _Answer:
-    """Remembers the status of an answer and signs it with the request's id."""
+    """Remembers the status of an answer, signs it with the request's id and guards it."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self.status: int | None = None
@@ -92,6 +102,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
+            present = {name.lower() for name, _ in message["headers"]}
+            message["headers"] += [one for one in SECURITY_HEADERS if one[0] not in present]
         await self._send(message)
 
 

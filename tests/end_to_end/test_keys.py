@@ -108,15 +108,3 @@ def test_what_the_command_refuses(file: Path, secret: str, arguments: list[str],
     assert (done.returncode, done.stdout) == (1, "")
     assert says in done.stderr
     assert file.read_text() == before
-
-
-def test_an_unknown_command_is_refused() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "serve"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "usage: python -m service" in done.stderr
