@@ -65,9 +65,9 @@ COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.1
 
 .PHONY: lock
 lock: build/lock/tools.installed ## Pin the dependencies of pyproject.toml in requirements/.
-	@$(COMPILE) --extra cpu -o requirements/cpu.txt pyproject.toml
-	@$(COMPILE) --extra gpu -c requirements/cpu.txt -o requirements/gpu.txt pyproject.toml
-	@$(COMPILE) --extra cpu --extra export -c requirements/cpu.txt -o requirements/export.txt \
+	@$(COMPILE) --extra cpu --extra otel -o requirements/cpu.txt pyproject.toml
+	@$(COMPILE) --extra gpu --extra otel -c requirements/cpu.txt -o requirements/gpu.txt pyproject.toml
+	@$(COMPILE) --extra cpu --extra otel --extra export -c requirements/cpu.txt -o requirements/export.txt \
 		pyproject.toml
 	@$(COMPILE) --extra dev -c requirements/export.txt -o requirements/dev.txt pyproject.toml
 

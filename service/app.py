@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
@@ -20,7 +21,8 @@ from service.api.dialect import Dialects
 from service.api.dialects.deepl import routes as deepl
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
-from service.api.middleware import BodyLimit, RequestLog
+from service.api.middleware import PROBES, BodyLimit, RequestLog
+from service.api.tracing import Tracing, telemetry_of
 from service.decoding.model import Target
 from service.domain import DecodingOptions
 from service.engine import launch
@@ -31,6 +33,7 @@ from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
+from service.scheduling.timing import TimedDecoder
 from service.scorer import ScorableText, Scorer
 from service.settings import Settings, SuggestionSettings
 from service.source_language import SourceLanguages
@@ -130,14 +133,21 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
 
 
 @contextmanager
-def running_service(settings: Settings) -> Iterator[Service]:
+def running_service(
+    settings: Settings,
+    open_model: OpenModel = open_model_directory,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
+) -> Iterator[Service]:
     """All of the service but HTTP.
 
     Raises:
-        StartupError: the model can't be loaded.
+        StartupError: the model can't be loaded, or what the settings name is not there.
     """
-    with open_model_directory(settings) as model:
-        yield _service(settings, model, Metrics())
+    with Usage(settings.access.usage_file) as usage:
+        access = Doors(settings.access, usage)  # before the model, which takes its time
+        with open_model(settings) as model:
+            yield _service(settings, model, metrics or Metrics(), access, tracing)
 
 
 def create_app(settings: Settings, open_model: OpenModel = open_model_directory) -> FastAPI:
@@ -145,16 +155,21 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
 
     Args:
         open_model: opens what is served.
+
+    Raises:
+        InvalidSettings: traces were asked for, and what sends them is not installed.
     """
     metrics = Metrics()
+    tracing = Tracing.configured() if settings.telemetry.traces else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with Usage(settings.access.usage_file) as usage:
-            access = Doors(settings.access, usage)  # before the model, which takes its time
-            with open_model(settings) as model:
-                app.state.service = _service(settings, model, metrics, access)
+        try:
+            with running_service(settings, open_model, metrics, tracing) as app.state.service:
                 yield
+        finally:
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="seq2serve",
@@ -164,6 +179,7 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=telemetry_of(tracing, PROBES),
         generate_unique_id_function=lambda route: route.name,
     )
     dialects = Dialects(libretranslate.DIALECT, deepl.DIALECT)
@@ -212,9 +228,16 @@ def _warm_up(
         raise InvalidPackage(f"The model cannot translate: {error}") from error
 
 
-def _service(settings: Settings, model: RunningModel, metrics: Metrics, access: Doors) -> Service:
+def _service(
+    settings: Settings,
+    model: RunningModel,
+    metrics: Metrics,
+    access: Doors,
+    tracing: Tracing | None,
+) -> Service:
     admission = Admission(settings.scheduling)
-    cache = CachingDecoder(model.engine, settings.cache.max_mb * 2**20)
+    engine = TimedDecoder(model.engine, metrics, tracing.begin if tracing else None)
+    cache = CachingDecoder(engine, settings.cache.max_mb * 2**20)
     metrics.model.info(asdict(model.description))
     metrics.read_load = lambda: Load(
         waiting_items=admission.items,
@@ -234,7 +257,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics, access: 
         translator=Translator(
             text=model.text,
             languages=model.languages,
-            decoder=cache if settings.cache.max_mb else model.engine,
+            decoder=cache if settings.cache.max_mb else engine,
             admission=admission,
             metrics=metrics,
             bulk_from_sentences=settings.scheduling.bulk_from_sentences,
@@ -243,7 +266,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics, access: 
         scorer=Scorer(
             text=model.text,
             languages=model.languages,
-            decoder=model.engine,
+            decoder=engine,
             admission=admission,
             target=model.target,
         ),

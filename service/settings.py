@@ -216,6 +216,16 @@ class AccessSettings(_Group):
         return _listed(self.cors_origins)
 
 
+class TelemetrySettings(_Group):
+    """What is told to other systems."""
+
+    traces: bool = Field(
+        default=False,
+        description="Whether requests are traced by OpenTelemetry. Needs the extra otel; its own "
+        "variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, say where traces go.",
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -269,6 +279,7 @@ class Settings(BaseSettings):
     detection: DetectionSettings = DetectionSettings()
     suggestions: SuggestionSettings = SuggestionSettings()
     access: AccessSettings = AccessSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

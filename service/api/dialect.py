@@ -21,6 +21,8 @@ from service.api.status import RETRIED, STATUS, UNSEEN, Status, headers_of, stat
 from service.errors import ServiceError
 
 INTERNAL_ERROR = "Internal error."
+ERROR_KIND = "error"
+"""In the scope of a request that ended in an error: its class."""
 _RETRY_AFTER = {
     "Retry-After": {
         "description": "Seconds after which it is worth trying again.",
@@ -100,6 +102,7 @@ class Dialects:
 
     async def _service_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, ServiceError)
+        request.scope[ERROR_KIND] = type(error).__name__
         dialect = self.of(request.scope)
         status = dialect.status_of(error)
         if status == UNSEEN:

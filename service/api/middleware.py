@@ -11,8 +11,9 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.dialect import INTERNAL_ERROR, Dialects
+from service.api.dialect import ERROR_KIND, INTERNAL_ERROR, Dialects
 from service.api.status import UNSEEN
+from service.api.tracing import trace_id
 from service.errors import BodyTooLarge
 from service.logs import failure
 from service.metrics import Metrics
@@ -24,6 +25,8 @@ PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 ERROR = 400
 GIVEN_UP = "The service is shutting down."
 REQUEST_ID = "X-Request-ID"
+KEY_NAME = "key"
+"""In the scope of a request that has a key: whose it is."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER_SECONDS = 5.0
 _NO_ROUTE = "none"
@@ -54,7 +57,8 @@ class RequestLog:
         started = time.perf_counter()
         request_id = _request_id(scope)
         answer = _Answer(send, request_id)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        self._metrics.requests_in_progress.inc()
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **_trace()):
             try:
                 await self._app(scope, receive, answer.send)
             except asyncio.CancelledError:
@@ -76,9 +80,12 @@ class RequestLog:
         # The route's pattern, not the path: a path and a query may hold anything.
         route = getattr(scope.get("route"), "path", _NO_ROUTE)
         code = UNSEEN if status is None else status
+        self._metrics.requests_in_progress.dec()
         self._metrics.requests.labels(route, code).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
-        key = {"key": scope["key"]} if "key" in scope else {}  # its name
+        if kind := scope.get(ERROR_KIND):
+            self._metrics.errors.labels(kind).inc()
+        more = {name: scope[name] for name in (KEY_NAME, ERROR_KIND) if name in scope}
         write = log.debug if route in PROBES and code < ERROR else log.info
         write(
             "request",
@@ -86,7 +93,7 @@ class RequestLog:
             route=route,
             status=code,
             seconds=round(seconds, 6),
-            **key,
+            **more,
         )
 
 
@@ -180,6 +187,11 @@ class _LastWord:
             await self._send({**message, "more_body": True})
             await self._body.drop_the_rest()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _trace() -> dict[str, str]:
+    found = trace_id()
+    return {"trace_id": found} if found else {}
 
 
 def _request_id(scope: Scope) -> str:

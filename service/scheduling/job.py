@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -25,6 +26,12 @@ class Job:
     """Monotonic seconds. May be put off while it is under way."""
     priority: Priority = Priority.INTERACTIVE
     result: Future[tuple[Hypothesis, ...]] = field(default_factory=Future)
+    made: float = field(init=False, default_factory=time.monotonic)
+    """Monotonic seconds, as the other two."""
+    begun: float | None = field(init=False, default=None)
+    """When it joined a batch."""
+    ended: float | None = field(init=False, default=None)
+    """When it left the batch."""
 
     @property
     def abandoned(self) -> bool:
@@ -33,13 +40,19 @@ class Job:
 
     def finish(self, hypotheses: tuple[Hypothesis, ...]) -> None:
         """Deliver the result, best hypothesis first."""
+        self._end()
         with suppress(InvalidStateError):  # the client left while we were decoding
             self.result.set_result(hypotheses)
 
     def fail(self, error: ServiceError) -> None:
         """Deliver the reason why there is no result."""
+        self._end()
         with suppress(InvalidStateError):
             self.result.set_exception(error)
+
+    def _end(self) -> None:
+        if self.ended is None:
+            self.ended = time.monotonic()
 
 
 class Decoder(Protocol):

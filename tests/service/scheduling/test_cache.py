@@ -244,6 +244,9 @@ def test_nothing_else_of_a_job_changes_its_result() -> None:
         "deadline",
         "priority",
         "result",
+        "made",
+        "begun",
+        "ended",
     }
 
 
