@@ -43,6 +43,10 @@ export: $(VENV)/export.installed ## Convert a checkpoint to a model directory. S
 bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS='quality --help'.
 	build/bench/bin/python -m benchmarks $(ARGS)
 
+.PHONY: openapi
+openapi: $(VENV)/dev.installed ## Renew tests/data/openapi.json after a change of the API that is meant.
+	$(RUN) tests.openapi_document
+
 .PHONY: test-train
 test-train: build/train/recipes.installed ## Run the tests of the training recipes. ARGS.
 	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training \
