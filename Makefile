@@ -43,6 +43,10 @@ export: $(VENV)/export.installed ## Convert a checkpoint to a model directory. S
 bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS='quality --help'.
 	build/bench/bin/python -m benchmarks $(ARGS)
 
+.PHONY: openapi
+openapi: $(VENV)/dev.installed ## Renew tests/data/openapi.json after a change of the API that is meant.
+	$(RUN) tests.openapi_document
+
 .PHONY: test-train
 test-train: build/train/recipes.installed ## Run the tests of the training recipes. ARGS.
 	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training \
@@ -69,9 +73,9 @@ COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.1
 
 .PHONY: lock
 lock: build/lock/tools.installed ## Pin the dependencies of pyproject.toml in requirements/.
-	@$(COMPILE) --extra cpu -o requirements/cpu.txt pyproject.toml
-	@$(COMPILE) --extra gpu -c requirements/cpu.txt -o requirements/gpu.txt pyproject.toml
-	@$(COMPILE) --extra cpu --extra export -c requirements/cpu.txt -o requirements/export.txt \
+	@$(COMPILE) --extra cpu --extra otel -o requirements/cpu.txt pyproject.toml
+	@$(COMPILE) --extra gpu --extra otel -c requirements/cpu.txt -o requirements/gpu.txt pyproject.toml
+	@$(COMPILE) --extra cpu --extra otel --extra export -c requirements/cpu.txt -o requirements/export.txt \
 		pyproject.toml
 	@$(COMPILE) --extra dev -c requirements/export.txt -o requirements/dev.txt pyproject.toml
 

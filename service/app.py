@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
-from service.api import operations
+from service.access.doors import Doors
+from service.access.usage import Usage
+from service.api import doors, operations
 from service.api.dependencies import ModelDescription, Service
 from service.api.dialect import Dialects
 from service.api.dialects.deepl import routes as deepl
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
-from service.api.middleware import BodyLimit, RequestLog
+from service.api.middleware import PROBES, BodyLimit, RequestLog
 from service.api.page import add_page
+from service.api.tracing import Tracing, telemetry_of
 from service.decoding.model import Target
 from service.document_jobs import DocumentJobs
 from service.document_store import DocumentStore
@@ -34,6 +39,7 @@ from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
+from service.scheduling.timing import TimedDecoder
 from service.scorer import ScorableText, Scorer
 from service.settings import GlossarySettings, Settings, SuggestionSettings
 from service.source_language import SourceLanguages
@@ -46,13 +52,20 @@ from service.translator import Text, Translator
 
 DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
-    "LibreTranslate's, so its clients work here; so do DeepL's for texts, documents and glossaries, "
-    "with /v2 and /v3."
+    "LibreTranslate's, so its clients work here; so do DeepL's for texts, documents and "
+    "glossaries, with /v2 and /v3."
 )
 
 UPLOADS = ("/translate_file", "/translate_file/", "/v2/document")
 FORM_BYTES = 64 << 10
 """Of an upload, besides the document."""
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+    "expose_headers": ["Retry-After", "X-Request-ID", "X-Trace-ID"],
+}
+"""What pages elsewhere may do. A key is sent by their script, so nothing needs cookies."""
+
 WARM_UP = "1, 2, 3."
 WARM_UP_SECONDS = 60.0
 
@@ -130,14 +143,21 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
 
 
 @contextmanager
-def running_service(settings: Settings) -> Iterator[Service]:
+def running_service(
+    settings: Settings,
+    open_model: OpenModel = open_model_directory,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
+) -> Iterator[Service]:
     """All of the service but HTTP.
 
     Raises:
-        StartupError: the model can't be loaded.
+        StartupError: the model can't be loaded, or what the settings name is not there.
     """
-    with open_model_directory(settings) as model:
-        yield _service(settings, model, Metrics())
+    with Usage(settings.access.usage_file) as usage:
+        access = Doors(settings.access, usage)  # before the model, which takes its time
+        with open_model(settings) as model:
+            yield _service(settings, model, metrics or Metrics(), access, tracing)
 
 
 def create_app(settings: Settings, open_model: OpenModel = open_model_directory) -> FastAPI:
@@ -145,17 +165,25 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
 
     Args:
         open_model: opens what is served.
+
+    Raises:
+        InvalidSettings: traces were asked for, and what sends them is not installed.
     """
     metrics = Metrics()
+    tracing = Tracing.configured() if settings.telemetry.traces else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with open_model(settings) as model:
-            app.state.service = service = _service(settings, model, metrics)
-            try:
-                yield
-            finally:
-                await service.document_jobs.stop()
+        try:
+            with running_service(settings, open_model, metrics, tracing) as service:
+                app.state.service = service
+                try:
+                    yield
+                finally:
+                    await service.document_jobs.stop()
+        finally:
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="seq2serve",
@@ -165,12 +193,21 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=telemetry_of(tracing, PROBES),
         generate_unique_id_function=lambda route: route.name,
     )
     dialects = Dialects(libretranslate.DIALECT, *deepl.DIALECTS)
     dialects.word_errors(app)
-    app.include_router(libretranslate.router(settings))
-    app.include_router(deepl.router())
+    for router, dialect in (
+        (libretranslate.router(settings), libretranslate.DIALECT),
+        (deepl.router(), deepl.DIALECT),
+    ):
+        app.include_router(
+            router,
+            dependencies=doors.dependencies(settings.access),
+            responses=doors.documented(settings.access, dialect),
+        )
+    app.include_router(libretranslate.open_router())
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
     add_page(app, settings.page)
@@ -180,7 +217,9 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
         max_bytes=settings.limits.max_body_bytes,
         uploads=dict.fromkeys(UPLOADS, upload_bytes),
     )
-    app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)  # the outermost
+    app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)
+    if origins := settings.access.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)  # the outermost
     return app
 
 
@@ -209,9 +248,16 @@ def _warm_up(
         raise InvalidPackage(f"The model cannot translate: {error}") from error
 
 
-def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Service:
+def _service(
+    settings: Settings,
+    model: RunningModel,
+    metrics: Metrics,
+    access: Doors,
+    tracing: Tracing | None,
+) -> Service:
     admission = Admission(settings.scheduling)
-    cache = CachingDecoder(model.engine, settings.cache.max_mb * 2**20)
+    engine = TimedDecoder(model.engine, metrics, tracing.begin if tracing else None)
+    cache = CachingDecoder(engine, settings.cache.max_mb * 2**20)
     metrics.model.info(asdict(model.description))
     metrics.read_load = lambda: Load(
         waiting_items=admission.items,
@@ -228,7 +274,7 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
     translator = Translator(
         text=model.text,
         languages=model.languages,
-        decoder=cache if settings.cache.max_mb else model.engine,
+        decoder=cache if settings.cache.max_mb else engine,
         admission=admission,
         metrics=metrics,
         bulk_from_sentences=settings.scheduling.bulk_from_sentences,
@@ -246,11 +292,12 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
     store = DocumentStore(settings.documents)
     return Service(
         settings=settings,
+        doors=access,
         translator=translator,
         scorer=Scorer(
             text=model.text,
             languages=model.languages,
-            decoder=model.engine,
+            decoder=engine,
             admission=admission,
             target=model.target,
         ),

@@ -12,6 +12,10 @@ ServiceError                       a request that fails; service.api.status give
 ├── DocumentFailure                reading or writing a file failed; nothing the client can mend
 ├── DocumentNotFound               there is no such translated file, or no longer
 ├── DocumentNotReady               its translation has not ended; come back later
+├── MissingKey                     the request has no key, and needs one
+├── InvalidKey                     the key is none of those that the operator gave out
+├── TooManyRequests                the client sends more requests than it may; come back later
+├── QuotaExceeded                  the key has had as many characters translated as it may
 ├── Disabled                       the operator has turned this off
 ├── Overloaded                     too much accepted work is waiting; come back later
 │   └── ShuttingDown               the service is draining and accepts nothing new
@@ -66,6 +70,14 @@ class BodyTooLarge(ServiceError):
     """The body has more bytes than the door lets in."""
 
 
+class MissingKey(ServiceError):
+    """The request has no key, and needs one."""
+
+
+class InvalidKey(ServiceError):
+    """The key is none of those that the operator gave out."""
+
+
 class DocumentTooLarge(ServiceError):
     """The file holds more text, or costs more time or memory, than a document may."""
 
@@ -87,6 +99,21 @@ class DocumentNotReady(ServiceError):
     def __init__(self, message: str, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyRequests(ServiceError):
+    """The client sends more requests than it may.
+
+    retry_after_seconds: when it may send the next one.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QuotaExceeded(ServiceError):
+    """The key has had as many characters translated as it may."""
 
 
 class Disabled(ServiceError):

@@ -28,6 +28,8 @@ IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf"), "MAX_FIELDS": MAX_FIELDS}
 """Nothing that a client sends is written to a disk. Files among the fields are left out."""
 
 Pairs = list[tuple[str, str]]
+PARSED = "parsed_parameters"
+"""Attribute of a request's state that keeps what was read."""
 
 
 async def read_parameters(
@@ -47,14 +49,10 @@ async def read_parameters(
         HTTPException: 415, the Content-Type is none that is read.
         DeadlineExceeded, ClientClosedRequest, BodyTooLarge: the body did not arrive.
     """
-    content_type = content_type_of(request)
-    body = await read_body(request, seconds)
-    if _is_json(content_type):
-        return parse_json(body)
-    pairs = _parse_urlencoded(request.scope["query_string"])
-    if body:
-        pairs += _parse_form(content_type, body)
-    return _grouped(pairs, repeatable)
+    if not hasattr(request.state, PARSED):  # the doors may have looked for a key in it
+        setattr(request.state, PARSED, await _parsed(request, seconds))
+    parsed: dict[str, object] | Pairs = getattr(request.state, PARSED)
+    return parsed if isinstance(parsed, dict) else _grouped(parsed, repeatable)
 
 
 def parse_json(body: bytes) -> dict[str, object]:
@@ -66,6 +64,15 @@ def parse_json(body: bytes) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InvalidRequest("Invalid JSON format")
     return value
+
+
+async def _parsed(request: Request, seconds: float) -> dict[str, object] | Pairs:
+    content_type = content_type_of(request)
+    body = await read_body(request, seconds)
+    if _is_json(content_type):
+        return parse_json(body)
+    pairs = _parse_urlencoded(request.scope["query_string"])
+    return pairs + _parse_form(content_type, body) if body else pairs
 
 
 async def read_body(request: Request, seconds: float) -> bytes:

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from service.errors import ClientClosedRequest
 
 if TYPE_CHECKING:
+    from service.access.doors import Doors
     from service.document_jobs import DocumentJobs
     from service.document_store import DocumentStore
     from service.document_translator import DocumentTranslator
@@ -43,6 +44,7 @@ class Service:
     """A running service, as the handlers see it. Used on the event loop only."""
 
     settings: Settings
+    doors: Doors
     translator: Translator
     scorer: Scorer
     languages: Languages
@@ -60,7 +62,7 @@ class Service:
     engine_alive: Callable[[], bool]
     draining: bool = field(default=False)
     deepl_characters: int = field(default=0)
-    """Translated for clients of DeepL's API."""
+    """Translated for clients of DeepL's API, with whatever key."""
 
     def drain(self) -> None:
         """Accept nothing new. What was accepted goes on."""

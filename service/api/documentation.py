@@ -56,7 +56,6 @@ async def _page() -> Response:
         _PAGE,
         headers={
             "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-            "X-Content-Type-Options": "nosniff",
         },
     )
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from service.api.dialects.libretranslate.routes import DIALECT
-from service.api.status import STATUS, headers_of, status_of
-from service.errors import DocumentNotReady, InvalidRequest, Overloaded, ServiceError, ShuttingDown
+from service.api.status import RETRIED, STATUS, headers_of, status_of
+from service.errors import InvalidRequest, Overloaded, ServiceError, ShuttingDown, TooManyRequests
 
 
 def descendants(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
@@ -18,15 +18,13 @@ def test_every_error_has_a_status() -> None:
 
 
 def test_every_status_is_found() -> None:
-    assert {
-        status_of(kind("", 1) if issubclass(kind, Overloaded | DocumentNotReady) else kind(""))
-        for kind in STATUS
-    }
+    assert {status_of(kind("", 1) if issubclass(kind, RETRIED) else kind("")) for kind in STATUS}
 
 
 def test_whoever_may_come_back_is_told_when() -> None:
     assert headers_of(Overloaded("", 7)) == {"Retry-After": "7"}
     assert headers_of(ShuttingDown("", 3)) == {"Retry-After": "3"}
+    assert headers_of(TooManyRequests("", 60)) == {"Retry-After": "60"}
     assert headers_of(InvalidRequest("")) == {}
 
 

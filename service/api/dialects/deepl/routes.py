@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from service.access.account import ACCOUNT
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
@@ -35,7 +36,10 @@ from service.errors import InvalidRequest, UnsupportedLanguage
 from service.settings import LimitSettings, Settings
 from service.source_language import translate_each
 
-DIALECTS = (DIALECT, Dialect(prefix="/v3/", error_body=DIALECT.error_body))
+DIALECTS = (
+    DIALECT,
+    Dialect(prefix="/v3/", error_body=DIALECT.error_body, statuses=DIALECT.statuses),
+)
 UNLIMITED = 1_000_000_000_000
 """What DeepL gives as the limit of subscriptions that have none."""
 
@@ -64,10 +68,13 @@ class Language(BaseModel):
 
 
 class Usage(BaseModel):
-    """Characters translated by POST /v2/translate since the service was started."""
+    """Characters translated for the request's key this month (UTC), or where there are no keys, by
+    POST /v2/translate since the service was started."""
 
     character_count: int
-    character_limit: int = Field(description="There is none; this is what DeepL says then.")
+    character_limit: int = Field(
+        description=f"Of the key, in a month; {UNLIMITED}, as DeepL says, where there is none."
+    )
 
 
 def router() -> APIRouter:
@@ -154,7 +161,7 @@ def _add_documents(routes: APIRouter) -> None:
 async def deepl_translate(request: Request, service: ServiceDep) -> Response:
     """Translate texts. Parameters come as JSON or as a form.
 
-    The authentication key is accepted and ignored.
+    The authentication key is ignored where the service needs none.
     """
     service.translator.require_room()
     seconds = service.settings.scheduling.deadline_seconds
@@ -191,7 +198,12 @@ async def deepl_languages(request: Request, service: ServiceDep) -> Response:
 
 async def deepl_usage(service: ServiceDep) -> Response:
     """How much was translated."""
-    return in_json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
+    account = ACCOUNT.get()
+    if account is None:
+        return in_json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
+    limit = account.characters_per_month
+    count = account.characters if limit is None else min(account.characters, limit)
+    return in_json({"character_count": count, "character_limit": limit or UNLIMITED})
 
 
 def _excess(body: TranslateBody, limits: LimitSettings) -> str:

@@ -53,7 +53,7 @@ class TranslateBody(BaseModel):
         "hold them is widened.",
         examples=[0],
     )
-    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+    api_key: str = Field(default="", description="Ignored where no keys are needed.", examples=[""])
     beam_size: Whole = Field(
         default=0, description="Hypotheses kept at each step; 1 is greedy search and fastest."
     )
@@ -287,7 +287,7 @@ class ScoreBody(BaseModel):
     )
     source: str = Field(description="Language of the text.", examples=["fr"])
     target: str = Field(description="Language of the translation.", examples=["en"])
-    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+    api_key: str = Field(default="", description="Ignored where no keys are needed.", examples=[""])
 
 
 class DetectBody(BaseModel):
@@ -299,7 +299,7 @@ class DetectBody(BaseModel):
         description="Text whose language is asked for; a list of texts has one answer.",
         examples=["Bonjour tout le monde."],
     )
-    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+    api_key: str = Field(default="", description="Ignored where no keys are needed.", examples=[""])
 
 
 Body = TypeVar("Body", bound=BaseModel)

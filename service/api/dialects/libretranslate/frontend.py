@@ -51,8 +51,9 @@ async def frontend_settings(service: ServiceDep) -> Response:
     settings = FrontendSettings(
         charLimit=service.settings.limits.max_characters,
         frontendTimeout=KEYSTROKE_MILLISECONDS,
-        apiKeys=False,
-        keyRequired=False,
+        apiKeys=service.settings.access.keys_file is not None,
+        keyRequired=service.settings.access.keys_file is not None
+        and service.settings.access.keys_required,
         suggestions=service.suggestions is not None,
         filesTranslation=service.settings.documents.enabled,
         supportedFilesFormat=supported(service),

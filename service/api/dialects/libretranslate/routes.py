@@ -125,7 +125,30 @@ def router(settings: Settings) -> APIRouter:
         responses=DIALECT.documented(400, 403, 413, 415),
         openapi_extra={"requestBody": suggest_documentation()},
     )
-    _add_documents(routes)
+    # Some clients end every path with a slash, and do not follow redirects of a POST.
+    routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/detect/", detect, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/suggest/", suggest, methods=["POST"], include_in_schema=False)
+    routes.add_api_route(
+        "/translate_file",
+        translate_file,
+        methods=["POST"],
+        summary="Translate a document",
+        response_model=TranslateFileReply,
+        responses=DIALECT.documented(400, 403, 413, 415, 500, 503, 504),
+        openapi_extra={"requestBody": file_documentation()},
+    )
+    routes.add_api_route(
+        "/translate_file/", translate_file, methods=["POST"], include_in_schema=False
+    )
+    return routes
+
+
+def open_router() -> APIRouter:
+    """The routes that need no key, as with LibreTranslate: pages ask them before they have one,
+    and the name of a document is as good as a key."""
+    routes = APIRouter(tags=["LibreTranslate"])
     routes.add_api_route(
         "/frontend/settings",
         frontend_settings,
@@ -148,32 +171,6 @@ def router(settings: Settings) -> APIRouter:
         response_model=Health,
         responses=DIALECT.documented(503),
     )
-    # Some clients end every path with a slash, and do not follow redirects of a POST.
-    routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/detect/", detect, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/suggest/", suggest, methods=["POST"], include_in_schema=False)
-    routes.add_api_route(
-        "/frontend/settings/", frontend_settings, methods=["GET"], include_in_schema=False
-    )
-    routes.add_api_route("/languages/", languages, methods=["GET"], include_in_schema=False)
-    routes.add_api_route("/health/", health, methods=["GET"], include_in_schema=False)
-    return routes
-
-
-def _add_documents(routes: APIRouter) -> None:
-    routes.add_api_route(
-        "/translate_file",
-        translate_file,
-        methods=["POST"],
-        summary="Translate a document",
-        response_model=TranslateFileReply,
-        responses=DIALECT.documented(400, 403, 413, 415, 500, 503, 504),
-        openapi_extra={"requestBody": file_documentation()},
-    )
-    routes.add_api_route(
-        "/translate_file/", translate_file, methods=["POST"], include_in_schema=False
-    )
     routes.add_api_route(
         "/download_file/{name}",
         download_file,
@@ -185,6 +182,12 @@ def _add_documents(routes: APIRouter) -> None:
             **DIALECT.documented(404),
         },
     )
+    routes.add_api_route(
+        "/frontend/settings/", frontend_settings, methods=["GET"], include_in_schema=False
+    )
+    routes.add_api_route("/languages/", languages, methods=["GET"], include_in_schema=False)
+    routes.add_api_route("/health/", health, methods=["GET"], include_in_schema=False)
+    return routes
 
 
 async def translate(request: Request, service: ServiceDep) -> Response:
