@@ -200,7 +200,7 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     dialects.word_errors(app)
     for router, dialect in (
         (libretranslate.router(settings), libretranslate.DIALECT),
-        (deepl.router(), deepl.DIALECT),
+        (deepl.router(), deepl.DIALECTS[0]),
     ):
         app.include_router(
             router,

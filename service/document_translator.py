@@ -24,6 +24,7 @@ from service.settings import DecodingSettings, DocumentSettings
 from service.source_language import SourceLanguages, TextTranslator
 from service.text.document import document
 from service.text.languages import Languages
+from service.text.protection import NOTHING
 
 TEXTS_TOGETHER = 64
 CHARACTERS_TOGETHER = 4_000
@@ -203,7 +204,7 @@ class DocumentTranslator:
         for text in texts:
             if length >= DETECTED_CHARACTERS:
                 break
-            beginning.append(document(text, form, protect=False).words)
+            beginning.append(document(text, form, NOTHING).words)
             length += len(beginning[-1])
         (found,) = self._source_languages.for_target(["\n".join(beginning)], request.target)
         return found.language

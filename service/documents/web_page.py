@@ -9,8 +9,9 @@ from service.documents.contents import Limits
 from service.documents.encoding import decoded
 from service.documents.plain_text import replaced
 from service.domain import Format
-from service.text import html
+from service.text.document import document
 from service.text.passage import Passage
+from service.text.protection import NOTHING
 
 _DECLARED = re.compile(
     rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9._-]{1,40})""", re.IGNORECASE
@@ -28,7 +29,7 @@ class WebPage:
         """Raises InvalidDocument if it is no text."""
         declared = _DECLARED.search(content[:_LOOKED_AT])
         self._decoded = decoded(content, declared[1].decode() if declared else None)
-        passages = html.document(self._decoded.text, protect=False).passages
+        passages = document(self._decoded.text, Format.HTML, NOTHING).passages
         self._spans = [
             _span(passage) for passage in passages if any(map(str.isalpha, passage.text))
         ]

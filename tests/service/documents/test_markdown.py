@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.service.documents.reading import contents, filled, translated
-from tests.service.text.test_html import AnyModel
+from tests.service.text.any_model import AnyModel
 
 FILE = """---
 title: Un titre

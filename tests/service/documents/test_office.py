@@ -18,7 +18,7 @@ from lxml import etree
 from service.errors import InvalidDocument
 from tests.service.documents import office_samples as samples
 from tests.service.documents.reading import contents, filled, members, translated
-from tests.service.text.test_html import AnyModel
+from tests.service.text.any_model import AnyModel
 
 SAMPLES = {
     ".docx": samples.word_document(),

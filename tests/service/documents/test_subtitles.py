@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.errors import InvalidDocument
 from tests.service.documents.reading import contents, filled, translated
-from tests.service.text.test_html import AnyModel
+from tests.service.text.any_model import AnyModel
 
 FILE = """1
 00:00:01,000 --> 00:00:02,000
