@@ -49,6 +49,7 @@ _KINDS = {
 }
 _LINE = re.compile(r"([^\r\n]*)(?:\r\n?|\n|\Z)")
 """As markdown-it sees lines."""
+_ENDS_LINE = re.compile(r"[\r\n]")
 _LINE_ENDS = (Kind.POINT, Kind.BREAK)
 _REFERENCE = "]["
 
@@ -255,7 +256,7 @@ def _joined(tagged: Tagged, items: Sequence[Item], escape: Callable[[str], str])
     for item in items:
         if not isinstance(item, Mark):
             lines[-1] += escape(item)
-        elif "\n" not in (source := tagged.source(item)) or item.kind not in _LINE_ENDS:
+        elif not _ENDS_LINE.search(source := tagged.source(item)) or item.kind not in _LINE_ENDS:
             lines[-1] += source
         elif lines[-1].strip() or item.kind is Kind.BREAK:
             lines[-1] = lines[-1].rstrip(" ")

@@ -114,6 +114,7 @@ parts = st.sampled_from(
 @given(st.lists(parts, max_size=25).map("".join), st.integers(0, 99))
 @settings(max_examples=100, deadline=None)
 @example("un_<b>`x`", 0)
+@example("deux \run", 0)
 def test_the_structure_stays(text: str, seed: int) -> None:
     assert filled(".md", text).decode() == text
     assert structure(translated(".md", text, AnyModel(seed)).decode()) == structure(text)
