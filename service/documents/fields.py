@@ -45,7 +45,8 @@ def with_fields(text: XmlText, paragraph: Paragraph) -> None:
             opened[-1].separate = place
         elif found[1] == b"end" and opened:
             field = opened.pop()
-            ends[field.begin] = place, field
+            if is_nested(paragraph.items[field.begin : place + 1]):
+                ends[field.begin] = place, field
     if ends or opened or _has_loose_end(text, paragraph):
         paragraph.items = _folded(text, paragraph, ends)
 

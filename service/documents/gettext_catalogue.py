@@ -26,6 +26,7 @@ _PLURAL = re.compile(r"plural\s*=\s*([^;\n]{1,1000});?")
 _KEYWORD = re.compile(
     r'[ \t]*(msgctxt|msgid_plural|msgid|msgstr(?:\[\d{1,2}\])?)[ \t]*"((?:[^"\\\r\n]|\\.)*+)"[ \t]*'
 )
+_LINE = re.compile(r"([^\r\n]*)(?:\r\n?|\n|\Z)")
 _MORE = re.compile(r'[ \t]*"((?:[^"\\\r\n]|\\.)*+)"[ \t]*')
 _ESCAPE = re.compile(r"\\(?:([abfnrtv\\\"'?])|x([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))")
 _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -115,11 +116,8 @@ def read(content: bytes, limits: Limits) -> Catalogue:
 
 def _entries(text: str) -> Iterator[_Entry]:
     entry, last = _Entry(), None
-    position = 0
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        stripped = line.rstrip("\r\n")
-        start, position = position, position + len(line)
-        end = start + len(stripped)
+    for number, line in enumerate(_LINE.finditer(text), 1):
+        stripped, (start, end) = line[1], line.span(1)
         if found := _KEYWORD.fullmatch(stripped):
             if found[1] in entry.fields or ("msgstr" in found[1]) < bool(_translated(entry)):
                 yield entry
@@ -169,7 +167,7 @@ def _unescaped(string: str) -> str:
 
 def _written(name: str, text: str, eol: str) -> str:
     """A keyword with its string, in lines where the text has some."""
-    lines = text.splitlines(keepends=True) if "\n" in text.rstrip("\n") else [text]
+    lines = re.findall(r"[^\n]*\n|[^\n]+", text) if "\n" in text.rstrip("\n") else [text]
     strings = [f'"{line.translate(_UNESCAPED)}"' for line in lines or [""]]
     if len(strings) > 1:
         strings.insert(0, '""')

@@ -47,6 +47,9 @@ _KINDS = {
     "softbreak": Kind.POINT,
     "hardbreak": Kind.BREAK,
 }
+_LINE = re.compile(r"([^\r\n]*)(?:\r\n?|\n|\Z)")
+"""As markdown-it sees lines."""
+_ENDS_LINE = re.compile(r"[\r\n]")
 _LINE_ENDS = (Kind.POINT, Kind.BREAK)
 _REFERENCE = "]["
 
@@ -141,9 +144,7 @@ class _Lines:
     """Finds paragraphs in the file by the lines that markdown-it names."""
 
     def __init__(self, text: str, first: int) -> None:
-        self._lines = [
-            (match.start(), match[0]) for match in re.finditer(r"[^\n]*\n?", text[first:])
-        ]
+        self._lines = [(match.start(), match[1]) for match in _LINE.finditer(text[first:])]
         self._first = first
         self._columns: dict[int, int] = {}
         """Where to look for the next cell of a line."""
@@ -164,12 +165,12 @@ class _Lines:
     def _end(self, number: int) -> int:
         """Where a line's end is."""
         start, line = self._lines[number]
-        return self._first + start + len(line.rstrip("\r\n"))
+        return self._first + start + len(line)
 
     def _column(self, number: int, line: str, in_table: bool) -> int:
-        source = self._lines[number][1].rstrip("\r\n")
+        source = self._lines[number][1]
         if not in_table:
-            return source.rfind(line.rstrip("\r"))
+            return source.rfind(line)
         column = source.find(line, self._columns.get(number, 0))
         self._columns[number] = column + len(line)
         return column
@@ -255,7 +256,7 @@ def _joined(tagged: Tagged, items: Sequence[Item], escape: Callable[[str], str])
     for item in items:
         if not isinstance(item, Mark):
             lines[-1] += escape(item)
-        elif "\n" not in (source := tagged.source(item)) or item.kind not in _LINE_ENDS:
+        elif not _ENDS_LINE.search(source := tagged.source(item)) or item.kind not in _LINE_ENDS:
             lines[-1] += source
         elif lines[-1].strip() or item.kind is Kind.BREAK:
             lines[-1] = lines[-1].rstrip(" ")

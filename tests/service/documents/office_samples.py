@@ -43,7 +43,7 @@ def word_document() -> bytes:
     table = document.add_table(1, 2)
     table.cell(0, 0).text, table.cell(0, 1).text = "Une cellule", "Deux cellules"
     document.sections[0].header.paragraphs[0].text = "Un document secret"
-    for xml in (LINK, PAGE_NUMBER, OLD_LINK, CHANGES, TEXT_BOX, CONTROL):
+    for xml in (LINK, PAGE_NUMBER, OLD_LINK, CROSSED, CHANGES, TEXT_BOX, CONTROL):
         document.element.body.insert(-1, parse_xml(xml))
     document.add_paragraph("Fin du document.")
     return _saved(document)
@@ -77,6 +77,12 @@ OLD_LINK = (
     "<w:r><w:fldChar w:fldCharType='separate'/></w:r><w:r><w:rPr><w:u w:val='single'/></w:rPr>"
     "<w:t>le site</w:t></w:r><w:r><w:fldChar w:fldCharType='end'/></w:r></w:p>"
 )
+CROSSED = (
+    f"<w:p {_W}><w:r><w:fldChar w:fldCharType='begin'/></w:r><w:r><w:instrText>REF a</w:instrText>"
+    "</w:r><w:hyperlink w:anchor='a'><w:r><w:fldChar w:fldCharType='separate'/></w:r><w:r><w:t>un "
+    "renvoi</w:t></w:r><w:r><w:fldChar w:fldCharType='end'/></w:r></w:hyperlink></w:p>"
+)
+"""A field that begins before a link and ends in it."""
 CHANGES = (
     f"<w:p {_W}><w:r><w:t xml:space='preserve'>Un texte </w:t></w:r>"
     "<w:del w:id='5' w:author='A'><w:r><w:delText>ancien</w:delText></w:r></w:del>"

@@ -106,7 +106,7 @@ parts = st.sampled_from(
         *("un", "deux ", " chat", "**", "*", "_", "`", "`x`", "[", "]", "(u)", "[un](u)"),
         *("![a](b)", "~~", "\n", "\n\n", "\n> ", "\n- ", "\n1. ", "\n# ", "\n    ", "\n```\n"),
         *("\n| a | b |\n|--|--|\n", "\\*", "&amp;", "&lt;", "<b>", "</b>", "<u:x>", "|", "  \n"),
-        *("\n---\n", "#", "1.", "\t", "\n[un]: u\n"),
+        *("\n---\n", "\r", "\r\n", "#", "1.", "\t", "\n[un]: u\n"),
     )
 )
 
@@ -114,6 +114,7 @@ parts = st.sampled_from(
 @given(st.lists(parts, max_size=25).map("".join), st.integers(0, 99))
 @settings(max_examples=100, deadline=None)
 @example("un_<b>`x`", 0)
+@example("deux \run", 0)
 def test_the_structure_stays(text: str, seed: int) -> None:
     assert filled(".md", text).decode() == text
     assert structure(translated(".md", text, AnyModel(seed)).decode()) == structure(text)

@@ -110,6 +110,8 @@ def test_fields_links_changes_and_boxes() -> None:
     link = paragraph_of(found, "site")
     assert link.index(b"separate") < link.index(b"site le") < link.index(b'"end"')
     assert b"<w:hyperlink" in paragraph_of(found, "suite")
+    crossed = paragraph_of(found, "renvoi un")
+    assert crossed.index(b"REF") < crossed.index(b"<w:hyperlink") < crossed.index(b"renvoi un")
     changes = paragraph_of(found, "nouveau")
     assert b"<w:delText>ancien" in changes
     assert b"nouveau" in changes[changes.index(b"<w:ins") : changes.index(b"</w:ins")]

@@ -180,7 +180,10 @@ def test_a_catalogue_whose_first_form_is_not_that_of_one() -> None:
     assert plural.msgstr_plural == {0: "lus fichiers %d", 1: "fichier %d"}
 
 
-texts = st.text(st.characters(exclude_categories=("Cs", "Cc"), include_characters='\n\t\\"'))
+# polib takes Unicode's line separators for ends of lines.
+texts = st.text(
+    st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp"), include_characters='\n\t\\"')
+)
 
 
 @given(st.lists(st.tuples(texts.filter(bool), texts, st.booleans()), unique_by=lambda one: one[0]))
@@ -199,6 +202,11 @@ def test_any_catalogue(entries: list[tuple[str, str, bool]]) -> None:
         msgid.upper() if fuzzy or not msgstr else msgstr for msgid, msgstr, fuzzy in entries
     ]
     assert [one.msgstr for one in found] == expected
+
+
+def test_a_line_separator_ends_no_line() -> None:
+    found = filled(".po", 'msgid "un\u2028mot"\nmsgstr ""\n').decode()
+    assert found == 'msgid "un\u2028mot"\nmsgstr "un\u2028mot"\n'
 
 
 def test_a_catalogue_in_latin1() -> None:
