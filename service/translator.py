@@ -37,7 +37,8 @@ THREAD_FROM_CHARACTERS = 1_000
 """Less text than this takes a millisecond, and hostile text some more: not worth a thread."""
 
 SOON = 2
-"""So many sentences that somebody watches come before the rest of a long text."""
+"""So many sentences that somebody watches come before the rest of a long text: the others are begun
+when the first one is done, which would take twice as long among them."""
 
 OnSentence: TypeAlias = Callable[[SentenceTranslation], None]
 R = TypeVar("R")
@@ -140,16 +141,18 @@ class Translator:
     async def _in_order(
         self, plan: Plan, request: TranslationRequest, pair: LanguagePair, on_sentence: OnSentence
     ) -> list[TextTranslation]:
-        """Finish each piece by itself."""
+        """Finish each piece by itself; the first ones before the others are begun."""
         pieces = [piece for text in plan for piece in text if any(sentences([piece]))]
-        later = replace(request, priority=request.priority or self._priority(len(pieces)))
         first = replace(request, priority=request.priority or Priority.INTERACTIVE)
+        later = replace(request, priority=request.priority or self._priority(len(pieces)))
         under_way = {
-            piece: asyncio.ensure_future(
-                self._finish([piece], first if index < SOON else later, pair)
-            )
-            for index, piece in enumerate(pieces)
+            piece: asyncio.ensure_future(self._finish([piece], first, pair))
+            for piece in pieces[:SOON]
         }
+        before = list(under_way.values())[:1]
+        for piece in pieces[SOON:]:
+            work = self._finish_after(before, [piece], later, pair)
+            under_way[piece] = asyncio.ensure_future(work)
         try:
             found = []
             for text in plan:
@@ -159,12 +162,23 @@ class Translator:
                         await under_way[piece]
                     for sentence in composition.add(piece):
                         on_sentence(sentence)
+                        await asyncio.sleep(0)  # whoever was told may pass it on at once
                 found.append(composition.translation())
             return found
         finally:
             for task in under_way.values():
                 task.cancel()
             await asyncio.gather(*under_way.values(), return_exceptions=True)
+
+    async def _finish_after(
+        self,
+        before: Sequence[asyncio.Future[None]],
+        pieces: Sequence[Piece],
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> None:
+        await asyncio.wait(before)
+        await self._finish(pieces, request, pair)
 
     def _composed(
         self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
