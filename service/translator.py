@@ -136,7 +136,10 @@ class Translator:
         if on_sentence is not None:
             return await self._in_order(plan, request, pair, on_sentence)
         await self._finish([piece for text in plan for piece in text], request, pair)
-        return [await _run(characters, self._composed, text, request, pair) for text in plan]
+        return [
+            await _run(characters, self._composed, text, pieces, request, pair)
+            for text, pieces in zip(request.texts, plan, strict=True)
+        ]
 
     async def _in_order(
         self, plan: Plan, request: TranslationRequest, pair: LanguagePair, on_sentence: OnSentence
@@ -155,9 +158,9 @@ class Translator:
             under_way[piece] = asyncio.ensure_future(work)
         try:
             found = []
-            for text in plan:
-                composition = Composition(self._reader, request, pair)
-                for piece in text:
+            for text, all_of_it in zip(request.texts, plan, strict=True):
+                composition = Composition(text, self._reader, request, pair)
+                for piece in all_of_it:
                     if piece in under_way:
                         await under_way[piece]
                     for sentence in composition.add(piece):
@@ -181,9 +184,9 @@ class Translator:
         await self._finish(pieces, request, pair)
 
     def _composed(
-        self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
+        self, text: str, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
     ) -> TextTranslation:
-        composition = Composition(self._reader, request, pair)
+        composition = Composition(text, self._reader, request, pair)
         for piece in pieces:
             composition.add(piece)
         return composition.translation()

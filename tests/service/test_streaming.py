@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain import FinishReason, Hypothesis, Priority, SentenceTranslation
@@ -138,6 +138,7 @@ class Late:
 parts = st.sampled_from(["a", "b c", " ", "\n", "\r\n", "😀", "1", "{x}", "{y, z}", "<b>"])
 
 
+@settings(deadline=None)
 @given(st.lists(parts).map("".join), st.integers(0, 99))
 def test_streamed_or_not_the_translation_is_the_same(text: str, seed: int) -> None:
     async def scenario() -> None:
