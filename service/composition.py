@@ -24,7 +24,10 @@ from service.text.passage import Sentence
 class Composition:
     """A text that is composed piece by piece, in order."""
 
-    def __init__(self, reader: Reader, request: TranslationRequest, pair: LanguagePair) -> None:
+    def __init__(
+        self, text: str, reader: Reader, request: TranslationRequest, pair: LanguagePair
+    ) -> None:
+        self._text = text
         self._reader = reader
         self._request = request
         self._pair = pair
@@ -51,8 +54,8 @@ class Composition:
         return TextTranslation(best, tuple(others), tuple(self._sentences), tuple(self._alignments))
 
     def _advance(self, piece: Piece) -> Iterator[SentenceTranslation]:
-        source, target = self._source, self._target
-        self._source += _length(piece.segment)
+        source, self._source = _place(piece.segment, self._source)
+        target = self._target
         self._target += len(text_of(piece))
         alignments = self._aligned(piece, source, target) if self._request.align else ()
         self._alignments += alignments
@@ -68,7 +71,8 @@ class Composition:
         if piece.translations:
             found = self._reader.alignments(piece, self._request, self._pair)
             return tuple(_moved(one, 0, target) for one in found)
-        if self._request.format is Format.TEXT:
+        same = self._text.startswith(piece.segment.text, source)
+        if self._request.format is Format.TEXT and same:
             return tuple(_moved(one, source, target) for one in kept(piece.segment.text))
         return ()
 
@@ -100,11 +104,11 @@ def _parts(piece: Piece) -> Iterator[Piece]:
         yield from _parts(part)
 
 
-def _length(segment: Segment) -> int:
-    """Characters that it takes of its text."""
+def _place(segment: Segment, after: int) -> tuple[int, int]:
+    """Characters [start, end) of its text that it takes; the one before it ends there."""
     if isinstance(segment, Sentence):
-        return segment.end - segment.start
-    return len(segment.text)
+        return segment.start, segment.end
+    return after, after + len(segment.text)
 
 
 def _moved(alignment: Alignment, source: int, target: int) -> Alignment:

@@ -39,7 +39,8 @@ CHARACTERS_PER_TERM = 2
 """Characters that take as long to plan as a term of a glossary."""
 
 SOON = 2
-"""So many sentences that somebody watches come before the rest of a long text."""
+"""So many sentences that somebody watches come before the rest of a long text: the others are begun
+when the first one is done, which would take twice as long among them."""
 
 OnSentence: TypeAlias = Callable[[SentenceTranslation], None]
 R = TypeVar("R")
@@ -138,30 +139,36 @@ class Translator:
         if on_sentence is not None:
             return await self._in_order(plan, request, pair, on_sentence)
         await self._finish([piece for text in plan for piece in text], request, pair)
-        return [await _run(characters, self._composed, text, request, pair) for text in plan]
+        return [
+            await _run(characters, self._composed, text, pieces, request, pair)
+            for text, pieces in zip(request.texts, plan, strict=True)
+        ]
 
     async def _in_order(
         self, plan: Plan, request: TranslationRequest, pair: LanguagePair, on_sentence: OnSentence
     ) -> list[TextTranslation]:
-        """Finish each piece by itself."""
+        """Finish each piece by itself; the first ones before the others are begun."""
         pieces = [piece for text in plan for piece in text if any(sentences([piece]))]
-        later = replace(request, priority=request.priority or self._priority(len(pieces)))
         first = replace(request, priority=request.priority or Priority.INTERACTIVE)
+        later = replace(request, priority=request.priority or self._priority(len(pieces)))
         under_way = {
-            piece: asyncio.ensure_future(
-                self._finish([piece], first if index < SOON else later, pair)
-            )
-            for index, piece in enumerate(pieces)
+            piece: asyncio.ensure_future(self._finish([piece], first, pair))
+            for piece in pieces[:SOON]
         }
+        before = list(under_way.values())[:1]
+        for piece in pieces[SOON:]:
+            work = self._finish_after(before, [piece], later, pair)
+            under_way[piece] = asyncio.ensure_future(work)
         try:
             found = []
-            for text in plan:
-                composition = Composition(self._reader, request, pair)
-                for piece in text:
+            for text, all_of_it in zip(request.texts, plan, strict=True):
+                composition = Composition(text, self._reader, request, pair)
+                for piece in all_of_it:
                     if piece in under_way:
                         await under_way[piece]
                     for sentence in composition.add(piece):
                         on_sentence(sentence)
+                        await asyncio.sleep(0)  # whoever was told may pass it on at once
                 found.append(composition.translation())
             return found
         finally:
@@ -169,10 +176,20 @@ class Translator:
                 task.cancel()
             await asyncio.gather(*under_way.values(), return_exceptions=True)
 
+    async def _finish_after(
+        self,
+        before: Sequence[asyncio.Future[None]],
+        pieces: Sequence[Piece],
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> None:
+        await asyncio.wait(before)
+        await self._finish(pieces, request, pair)
+
     def _composed(
-        self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
+        self, text: str, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
     ) -> TextTranslation:
-        composition = Composition(self._reader, request, pair)
+        composition = Composition(text, self._reader, request, pair)
         for piece in pieces:
             composition.add(piece)
         return composition.translation()

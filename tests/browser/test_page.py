@@ -173,7 +173,8 @@ def test_the_focus_follows_the_page(visit: Open) -> None:
         page.keyboard.press("Tab")
         stops.append(active(page))
     assert stops == [
-        "Skip to the text", "API", "theme", "from", "to", "source", "clear", "target", "look", "copy",
+        "Skip to the text", "API", "theme", "from", "to", "source", "clear", "target", "look",
+        "copy",
     ]  # fmt: skip
 
 

@@ -167,6 +167,7 @@ def test_frontend_settings(client: httpx.Client, path: str) -> None:
             "source": {"code": "auto", "name": "Auto Detect"},
             "target": {"code": "en", "name": "English"},
         },
+        "alignments": True,  # ours
     }
 
 

@@ -64,6 +64,7 @@ def test_a_sentence_arrives_while_others_are_under_way(
 
 def test_a_failure_is_an_event(client: httpx.Client, engine: ReversingEngine) -> None:
     reply = first_event(client, engine)
+    until(lambda: len(engine.jobs) == 3)
     engine.jobs[1].fail(ModelFailure("The model could not translate this text."))
     assert list(events(reply))[1:] == [
         ("error", {"error": "The model could not translate this text.", "status": 500})
@@ -72,6 +73,7 @@ def test_a_failure_is_an_event(client: httpx.Client, engine: ReversingEngine) ->
 
 def test_a_deadline_is_an_event(client: httpx.Client, engine: ReversingEngine) -> None:
     reply = first_event(client, engine, deadline_seconds=0.5)
+    until(lambda: len(engine.jobs) == 3)
     *_, (name, error) = events(reply)
     assert (name, error["status"]) == ("error", 504)
     assert [job.abandoned for job in engine.jobs] == [False, True, True]
@@ -80,6 +82,7 @@ def test_a_deadline_is_an_event(client: httpx.Client, engine: ReversingEngine) -
 def test_work_ends_when_the_client_leaves(url: str, engine: ReversingEngine) -> None:
     with httpx.Client(base_url=url) as client:
         first_event(client, engine)
+        until(lambda: len(engine.jobs) == 3)
         assert waiting(client)
     until(lambda: [job.abandoned for job in engine.jobs] == [False, True, True])
     with httpx.Client(base_url=url) as client:

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain import (
@@ -172,6 +172,7 @@ def told(text: str, form: Format, seed: int, unknowns: bool) -> TextTranslation:
     return found
 
 
+@settings(deadline=None)
 @given(joined(SPANS, WORDS), st.integers(0, 99), st.booleans())
 def test_every_word_of_a_text_is_there_and_in_order(text: str, seed: int, unknowns: bool) -> None:
     found = told(text, Format.TEXT, seed, unknowns)
@@ -183,6 +184,7 @@ def test_every_word_of_a_text_is_there_and_in_order(text: str, seed: int, unknow
         assert covered >= {place for span in words(whole) for place in range(*span)}
 
 
+@settings(deadline=None)
 @given(joined(SPANS, WORDS, MARKUP), st.integers(0, 99))
 def test_ranges_of_html_lie_in_their_sentences(text: str, seed: int) -> None:
     found = told(text, Format.HTML, seed, unknowns=False)
@@ -194,6 +196,7 @@ def test_ranges_of_html_lie_in_their_sentences(text: str, seed: int) -> None:
             assert target[0] <= one.target[0] < one.target[1] <= target[1]
 
 
+@settings(deadline=None)
 @given(joined(SPANS, WORDS, MARKUP), st.sampled_from(Format), st.integers(0, 99))
 def test_asking_changes_no_translation(text: str, form: Format, seed: int) -> None:
     translator = translator_with(ReversingEngine(), Admission(SchedulingSettings()))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain import FinishReason, Hypothesis, Priority, SentenceTranslation
@@ -49,11 +49,12 @@ async def test_a_sentence_waits_for_those_before_it(
     told: list[SentenceTranslation] = []
     engine.hold()
     work = asyncio.ensure_future(translator.translate(asking("a b\nc d\ne f"), told.append))
-    await until(lambda: engine.waiting == 3)
+    await until(lambda: engine.waiting == 2)
     finish(engine.jobs[1])
     await asyncio.wrap_future(engine.jobs[1].result)
+    assert told == []
     finish(engine.jobs[0])
-    await until(lambda: len(told) == 2)
+    await until(lambda: len(told) == 2 and engine.waiting == 3)
     assert not work.done()
     assert [one.translations for one in told] == [("b a",), ("d c",)]
     assert [one.source_range for one in told] == [(0, 3), (4, 7)]
@@ -78,13 +79,22 @@ async def test_those_before_a_failure_are_told(
     told: list[SentenceTranslation] = []
     engine.hold()
     work = asyncio.ensure_future(translator.translate(asking("a\nb\nc"), told.append))
+    await until(lambda: engine.waiting == 2)
+    finish(engine.jobs[0])
     await until(lambda: engine.waiting == 3)
     engine.jobs[1].fail(ModelFailure("no"))
-    finish(engine.jobs[0])
     with pytest.raises(ModelFailure):
         await work
     assert [one.source for one in told] == ["a"]
     assert engine.jobs[2].abandoned
+
+
+async def test_a_failure_of_the_first_is_the_end(
+    translator: Translator, engine: ReversingEngine
+) -> None:
+    engine.failure = ModelFailure("no")
+    with pytest.raises(ModelFailure):
+        await translator.translate(asking("a\nb\nc\nd"), lambda _: None)
 
 
 async def test_leaving_frees_what_is_under_way(
@@ -128,6 +138,7 @@ class Late:
 parts = st.sampled_from(["a", "b c", " ", "\n", "\r\n", "😀", "1", "{x}", "{y, z}", "<b>"])
 
 
+@settings(deadline=None)
 @given(st.lists(parts).map("".join), st.integers(0, 99))
 def test_streamed_or_not_the_translation_is_the_same(text: str, seed: int) -> None:
     async def scenario() -> None:
