@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -38,6 +39,8 @@ async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> No
     examples = content["application/json"]["examples"]
     assert set(examples) == {
         "one text",
+        "a piece of XML",
+        "a glossary",
         "detection",
         "many texts",
         "a piece of a page",
@@ -81,3 +84,10 @@ async def test_every_error_status_has_an_example(client: httpx.AsyncClient) -> N
         for example in response["content"]["application/json"]["examples"].values():
             assert set(example["value"]) >= {"translatedText" if status == "200" else "error"}
     assert "Retry-After" in responses["503"]["headers"]
+
+
+async def test_every_reference_is_there(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/openapi.json")).text
+    found = re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', text)
+    assert len(found) == text.count('"$ref"')
+    assert set(found) <= set(json.loads(text)["components"]["schemas"])

@@ -175,7 +175,7 @@ def add_to(routes: APIRouter) -> None:
     """Add the routes."""
     for route in _ROUTES:
         status = {"POST": 201, "DELETE": 204}.get(route.method, 200)
-        errors = (400, 413, 415) if route.takes else (400,) if route.by_pair else ()
+        errors = (400, 413, 415) if route.takes or route.by_pair else ()
         routes.add_api_route(
             route.path,
             route.handler,
@@ -239,8 +239,9 @@ def _takes(route: _Route) -> dict[str, Any]:
         return {"parameters": [{"name": name, **given} for name in names]}
     if route.takes is None:
         return {}
-    schema = route.takes.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
+    schema = route.takes.model_json_schema()
+    if schema.pop("$defs", None):  # a reference has to be to OpenAPI's own components
+        schema["properties"]["dictionaries"]["items"] = DictionaryBody.model_json_schema()
     kinds = (JSON, FORM) if "entries" in route.takes.model_fields else (JSON,)
     return {"requestBody": {"required": True, "content": {k: {"schema": schema} for k in kinds}}}
 

@@ -88,7 +88,7 @@ def router() -> APIRouter:
         methods=["POST"],
         summary="Translate texts, as DeepL does",
         response_model=Translations,
-        responses=DIALECT.documented(400, 413, 415, 500, 503, 504),
+        responses=DIALECT.documented(400, 403, 404, 413, 415, 500, 503, 504),
         openapi_extra={
             "requestBody": {
                 "required": True,

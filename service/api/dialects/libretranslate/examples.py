@@ -85,6 +85,22 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "format": "html",
         }
     },
+    "a piece of XML": {
+        "value": {
+            "q": "<p>Le <b>chat</b> dort.</p>",
+            "source": "fr",
+            "target": "en",
+            "format": "xml",
+        }
+    },
+    "a glossary": {
+        "value": {
+            "q": "Le chat dort.",
+            "source": "fr",
+            "target": "en",
+            "glossary": {"chat": "tomcat"},
+        }
+    },
     "alternatives": {
         "value": {"q": "Merci beaucoup.", "source": "fr", "target": "en", "alternatives": 2}
     },
@@ -137,6 +153,19 @@ REPLIES: dict[str, dict[str, Any]] = {
     },
     "many texts": {"value": {"translatedText": ["The cat sleeps.", "It is nice weather today."]}},
     "a piece of a page": {"value": {"translatedText": "<p>The <b>cat</b> sleeps.</p>"}},
+    "a piece of XML": {"value": {"translatedText": "<p>The <b>cat</b> sleeps.</p>"}},
+    "a glossary": {
+        "value": {
+            "translatedText": "The tomcat sleeps.",
+            "finish_reason": "eos",
+            "sentences": [
+                {
+                    "source": "Le chat dort.",
+                    "translations": [{"text": "The tomcat sleeps.", "finish_reason": "eos"}],
+                }
+            ],
+        }
+    },
     "alternatives": {
         "value": {
             "translatedText": "Thank you very much.",
