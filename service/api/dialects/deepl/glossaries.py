@@ -233,13 +233,12 @@ _ROUTES = (
 def _takes(route: _Route) -> dict[str, Any]:
     """OpenAPI of what a route reads by itself."""
     if route.by_pair:
-        schema = {"type": "string"}
         names = ("source_lang", "target_lang")
-        given = {"in": "query", "required": True, "schema": schema}
+        given = {"in": "query", "required": True, "schema": {"type": "string"}}
         return {"parameters": [{"name": name, **given} for name in names]}
     if route.takes is None:
         return {}
-    schema = route.takes.model_json_schema()
+    schema: dict[str, Any] = route.takes.model_json_schema()
     if schema.pop("$defs", None):  # a reference has to be to OpenAPI's own components
         schema["properties"]["dictionaries"]["items"] = DictionaryBody.model_json_schema()
     kinds = (JSON, FORM) if "entries" in route.takes.model_fields else (JSON,)
