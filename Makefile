@@ -4,6 +4,8 @@ PYTHON ?= python3
 HOST = $(or $(SEQ2SEQ_SERVER__HOST),127.0.0.1)
 PORT = $(or $(SEQ2SEQ_SERVER__PORT),8080)
 ARGS =
+CASES = 1000
+PATHS = .
 
 VENV = .venv
 RUN = $(VENV)/bin/python -m
@@ -42,6 +44,17 @@ export: $(VENV)/export.installed ## Convert a checkpoint to a model directory. S
 .PHONY: bench
 bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS='quality --help'.
 	build/bench/bin/python -m benchmarks $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/dev.installed ## Fuzz a running service by its OpenAPI document. PORT, CASES of each path, PATHS (a pattern).
+	SCHEMATHESIS_HOOKS=tests.hostile.schemathesis_hooks $(VENV)/bin/schemathesis run \
+		http://127.0.0.1:$(PORT)/openapi.json --max-examples $(CASES) --include-path-regex '$(PATHS)' \
+		--checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance \
+		--phases examples,coverage,fuzzing --continue-on-failure --suppress-health-check all --warnings off $(ARGS)
+
+.PHONY: hostile
+hostile: $(VENV)/dev.installed ## Send ten thousand hostile requests to a service of its own. ARGS='--count 1000'.
+	$(RUN) tests.hostile $(ARGS)
 
 .PHONY: openapi
 openapi: $(VENV)/dev.installed ## Renew tests/data/openapi.json after a change of the API that is meant.

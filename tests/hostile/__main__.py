@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from tempfile import TemporaryDirectory
 from threading import Thread
 from urllib.parse import urlsplit
@@ -65,7 +66,9 @@ def _run(service: subprocess.Popen[str], count: int, seed: int) -> int:
     known = routes(document)
     before = peak_memory(service.pid)
     started = time.perf_counter()
-    report = attack((host, port), requests(document, count, seed), known)
+    report = Report()
+    with suppress(KeyboardInterrupt):  # what was seen until then is told
+        attack((host, port), requests(document, count, seed), known, report)
     _show(report, time.perf_counter() - started)
     for name, peak in peak_memory(service.pid).items():
         sys.stdout.write(

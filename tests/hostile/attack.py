@@ -55,10 +55,13 @@ class Report:
 
 
 def attack(
-    address: tuple[str, int], requests: Iterable[Request], routes: list[Route], at_once: int = 4
-) -> Report:
+    address: tuple[str, int],
+    requests: Iterable[Request],
+    routes: list[Route],
+    report: Report,
+    at_once: int = 4,
+) -> None:
     """Send requests, some at once; after every round a good one must be answered as ever."""
-    report = Report()
     with ThreadPoolExecutor(at_once) as threads:
         for number, batch in enumerate(_rounds(requests)):
             for request, answer, seconds in threads.map(partial(_timed, address), batch):
@@ -70,7 +73,6 @@ def attack(
             report.count("usual", _status(answer), seconds)
             if _status(answer) not in (200, 403):  # what is switched off stays off
                 report.faults.append(f"{route.path} answered {answer[:300]!r} after a round")
-    return report
 
 
 def _rounds(requests: Iterable[Request]) -> Iterator[list[Request]]:
