@@ -33,7 +33,7 @@ class Job:
     made: float = field(init=False, default_factory=time.monotonic)
     """Monotonic seconds, as the other two."""
     begun: float | None = field(init=False, default=None)
-    """When it joined a batch."""
+    """When it first joined a batch."""
     ended: float | None = field(init=False, default=None)
     """When it left the batch."""
 
