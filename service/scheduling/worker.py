@@ -127,7 +127,7 @@ class Worker:
             return
         now = time.monotonic()
         for job in jobs:
-            job.begun = now
+            job.begun = job.begun or now
         try:
             lane.join(jobs)
         except Exception:

@@ -54,7 +54,8 @@ def translated_places(sentence: Sentence, translation: str, marks: Sequence[Mark
             places.ends.append(written)
         begin = written
         if isinstance(mark, Span):
-            written += len(sentence.written_span(mark))
+            at_start = not any(map(str.isalnum, translation[: place.start]))
+            written += len(sentence.written_span(mark, at_start=at_start))
         elif mark is not None:
             written += len(sentence.written_tag(mark))
         places.begins += [begin] * (place.end - place.start)
