@@ -4,6 +4,8 @@ PYTHON ?= python3
 HOST = $(or $(SEQ2SEQ_SERVER__HOST),127.0.0.1)
 PORT = $(or $(SEQ2SEQ_SERVER__PORT),8080)
 ARGS =
+CASES = 1000
+PATHS = .
 
 VENV = .venv
 RUN = $(VENV)/bin/python -m
@@ -13,7 +15,7 @@ UV = uv==0.13.9
 .PHONY: help
 help: ## Say what there is (the default).
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, test-live, bench)"
+	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, test-page, test-live, bench)"
 
 .PHONY: serve
 serve: $(VENV)/cpu.installed ## Serve models/fr-en on the CPU. HOST, PORT.
@@ -43,10 +45,29 @@ export: $(VENV)/export.installed ## Convert a checkpoint to a model directory. S
 bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS='quality --help'.
 	build/bench/bin/python -m benchmarks $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/dev.installed ## Fuzz a running service by its OpenAPI document. PORT, CASES of each path, PATHS (a pattern).
+	SCHEMATHESIS_HOOKS=tests.hostile.schemathesis_hooks $(VENV)/bin/schemathesis run \
+		http://127.0.0.1:$(PORT)/openapi.json --max-examples $(CASES) --include-path-regex '$(PATHS)' \
+		--checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance \
+		--phases examples,coverage,fuzzing --continue-on-failure --suppress-health-check all --warnings off $(ARGS)
+
+.PHONY: hostile
+hostile: $(VENV)/dev.installed ## Send ten thousand hostile requests to a service of its own. ARGS='--count 1000'.
+	$(RUN) tests.hostile $(ARGS)
+
+.PHONY: openapi
+openapi: $(VENV)/dev.installed ## Renew tests/data/openapi.json after a change of the API that is meant.
+	$(RUN) tests.openapi_document
+
 .PHONY: test-train
 test-train: build/train/recipes.installed ## Run the tests of the training recipes. ARGS.
 	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training \
 		tests/model_export/test_toolkits.py tests/model_export/test_toolkit_refusals.py $(ARGS)
+
+.PHONY: test-page
+test-page: build/page/browser.installed ## Run the tests of the page in Chromium. ARGS.
+	build/page/bin/python -m pytest -o 'norecursedirs=.*' tests/browser $(ARGS)
 
 .PHONY: test-live
 test-live: build/live/toolkits.installed build/optimum/exporter.installed \
@@ -66,9 +87,9 @@ COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.1
 
 .PHONY: lock
 lock: build/lock/tools.installed ## Pin the dependencies of pyproject.toml in requirements/.
-	@$(COMPILE) --extra cpu -o requirements/cpu.txt pyproject.toml
-	@$(COMPILE) --extra gpu -c requirements/cpu.txt -o requirements/gpu.txt pyproject.toml
-	@$(COMPILE) --extra cpu --extra export -c requirements/cpu.txt -o requirements/export.txt \
+	@$(COMPILE) --extra cpu --extra otel -o requirements/cpu.txt pyproject.toml
+	@$(COMPILE) --extra gpu --extra otel -c requirements/cpu.txt -o requirements/gpu.txt pyproject.toml
+	@$(COMPILE) --extra cpu --extra otel --extra export -c requirements/cpu.txt -o requirements/export.txt \
 		pyproject.toml
 	@$(COMPILE) --extra dev -c requirements/export.txt -o requirements/dev.txt pyproject.toml
 
@@ -101,6 +122,12 @@ build/train/recipes.installed: requirements/dev.txt requirements/train.txt build
 	@build/train/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
 	@build/train/bin/python -m $(PIP_INSTALL) $$(grep '^torch==' requirements/train.txt)
 	@build/train/bin/python -m $(PIP_INSTALL) -r requirements/train.txt
+	@touch $@
+
+build/page/browser.installed: requirements/dev.txt requirements/page.txt build/page/bin/python
+	@echo 'Installing what drives a browser into build/page'
+	@build/page/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
+	@build/page/bin/python -m $(PIP_INSTALL) -r requirements/page.txt
 	@touch $@
 
 build/live/toolkits.installed: requirements/dev.txt requirements/live.txt build/live/bin/python
@@ -139,8 +166,8 @@ build/containers/tools.installed: docker/check-requirements.txt build/containers
 	@touch $@
 
 $(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python \
-		build/train/bin/python build/live/bin/python build/optimum/bin/python build/marian/bin/python \
-		build/opennmt/bin/python: %/bin/python:
+		build/train/bin/python build/live/bin/python build/optimum/bin/python build/page/bin/python \
+		build/marian/bin/python build/opennmt/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

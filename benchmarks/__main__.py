@@ -12,6 +12,7 @@ PROGRAMS = {
     "invariance": "same translations alone and in any company?",
     "quality": "BLEU and chrF of every variant, beside CTranslate2",
     "selection": "best score or minimum Bayes risk?",
+    "page": "how soon does the first sentence of a long text show in a browser?",
     "tags": "inline tags: around the same word in the translation?",
     "load": "concurrent clients against a running service",
     "footprint": "time to ready, memory and processor of an idle service",

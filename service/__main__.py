@@ -1,4 +1,5 @@
 """python -m service: read the settings, load the model, serve until told to stop.
+python -m service key: make keys; see service.key_command.
 
 SIGTERM or SIGINT drains: readiness and new requests are answered 503 at once, on old connections
 and on new ones, while accepted requests finish. Then the port closes and the process exits with 0.
@@ -23,15 +24,17 @@ import structlog
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from service import logs
+from service import key_command, logs
 from service.api.dependencies import Service
 from service.app import OpenModel, create_app, open_model_directory
+from service.connection import BoundedConnection
 from service.errors import InvalidSettings, StartupError
 from service.settings import ServerSettings, Settings, load
 
 log = structlog.stdlib.get_logger("service")
 
 USAGE = """python -m service                     serve
+python -m service key                 make and take back keys (--help says more)
 python -m service translate-file      translate a file (--help says more)"""
 KEEP_ALIVE_SECONDS = 75
 """Longer than the minute after which load balancers drop an idle connection: they close first."""
@@ -73,8 +76,10 @@ async def serve(settings: Settings, open_model: OpenModel = open_model_directory
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=BoundedConnection,
                 ws="none",
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                forwarded_allow_ips=settings.server.trusted_proxies,
             )
             server = Server(
                 config,
@@ -169,12 +174,22 @@ def _command(arguments: Sequence[str]) -> int:
     match arguments:
         case []:
             return main()
+        case ["key", *rest]:
+            return _with_keys(rest)
         case ["translate-file", *rest]:
             from service.bulk import command  # the service has no use for it
 
             return command.main(rest)
     sys.stderr.write(f"{USAGE}\n")
     return 2
+
+
+def _with_keys(arguments: Sequence[str]) -> int:
+    try:
+        return key_command.main(arguments, load().access.keys_file)
+    except StartupError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
 
 
 if __name__ == "__main__":

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
-from service.api import operations
+from service.access.doors import Doors
+from service.access.usage import Usage
+from service.api import doors, operations
 from service.api.dependencies import ModelDescription, Service
 from service.api.dialect import Dialects
 from service.api.dialects.deepl import routes as deepl
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
-from service.api.middleware import BodyLimit, RequestLog
+from service.api.middleware import PROBES, BodyLimit, RequestLog
+from service.api.page import add_page
+from service.api.tracing import Tracing, telemetry_of
 from service.decoding.model import Target
+from service.document_jobs import DocumentJobs
+from service.document_store import DocumentStore
+from service.document_translator import DocumentTranslator
+from service.documents.isolation import DocumentReader
 from service.domain import DecodingOptions
 from service.engine import launch
 from service.errors import InvalidPackage, ServiceError
+from service.glossaries import Glossaries
 from service.metrics import Load, Metrics
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
+from service.scheduling.timing import TimedDecoder
 from service.scorer import ScorableText, Scorer
-from service.settings import Settings, SuggestionSettings
+from service.settings import GlossarySettings, Settings, SuggestionSettings
 from service.source_language import SourceLanguages
 from service.suggestions import Suggestions
 from service.text.language_detection import LanguageDetector
@@ -40,8 +52,19 @@ from service.translator import Text, Translator
 
 DESCRIPTION = (
     "Translate text with a sequence-to-sequence model. POST /translate is a superset of "
-    "LibreTranslate's, so its clients work here; so do DeepL's for texts, with /v2."
+    "LibreTranslate's, so its clients work here; so do DeepL's for texts, documents and "
+    "glossaries, with /v2 and /v3."
 )
+
+UPLOADS = ("/translate_file", "/translate_file/", "/v2/document")
+FORM_BYTES = 64 << 10
+"""Of an upload, besides the document."""
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+    "expose_headers": ["Retry-After", "X-Request-ID", "X-Trace-ID"],
+}
+"""What pages elsewhere may do. A key is sent by their script, so nothing needs cookies."""
 
 WARM_UP = "1, 2, 3."
 WARM_UP_SECONDS = 60.0
@@ -120,14 +143,21 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
 
 
 @contextmanager
-def running_service(settings: Settings) -> Iterator[Service]:
+def running_service(
+    settings: Settings,
+    open_model: OpenModel = open_model_directory,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
+) -> Iterator[Service]:
     """All of the service but HTTP.
 
     Raises:
-        StartupError: the model can't be loaded.
+        StartupError: the model can't be loaded, or what the settings name is not there.
     """
-    with open_model_directory(settings) as model:
-        yield _service(settings, model, Metrics())
+    with Usage(settings.access.usage_file) as usage:
+        access = Doors(settings.access, usage)  # before the model, which takes its time
+        with open_model(settings) as model:
+            yield _service(settings, model, metrics or Metrics(), access, tracing)
 
 
 def create_app(settings: Settings, open_model: OpenModel = open_model_directory) -> FastAPI:
@@ -135,14 +165,25 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
 
     Args:
         open_model: opens what is served.
+
+    Raises:
+        InvalidSettings: traces were asked for, and what sends them is not installed.
     """
     metrics = Metrics()
+    tracing = Tracing.configured() if settings.telemetry.traces else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with open_model(settings) as model:
-            app.state.service = _service(settings, model, metrics)
-            yield
+        try:
+            with running_service(settings, open_model, metrics, tracing) as service:
+                app.state.service = service
+                try:
+                    yield
+                finally:
+                    await service.document_jobs.stop()
+        finally:
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="seq2serve",
@@ -152,16 +193,33 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=telemetry_of(tracing, PROBES),
         generate_unique_id_function=lambda route: route.name,
     )
-    dialects = Dialects(libretranslate.DIALECT, deepl.DIALECT)
+    dialects = Dialects(libretranslate.DIALECT, *deepl.DIALECTS)
     dialects.word_errors(app)
-    app.include_router(libretranslate.router(settings))
-    app.include_router(deepl.router())
+    for router, dialect in (
+        (libretranslate.router(settings), libretranslate.DIALECT),
+        (deepl.router(), deepl.DIALECTS[0]),
+    ):
+        app.include_router(
+            router,
+            dependencies=doors.dependencies(settings.access),
+            responses=doors.documented(settings.access, dialect),
+        )
+    app.include_router(libretranslate.open_router())
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
-    app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)  # the outermost
+    add_page(app, settings.page)
+    upload_bytes = (settings.documents.max_mb << 20) + FORM_BYTES
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.limits.max_body_bytes,
+        uploads=dict.fromkeys(UPLOADS, upload_bytes),
+    )
+    app.add_middleware(RequestLog, dialects=dialects, metrics=metrics)
+    if origins := settings.access.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **CORS)  # the outermost
     return app
 
 
@@ -190,9 +248,16 @@ def _warm_up(
         raise InvalidPackage(f"The model cannot translate: {error}") from error
 
 
-def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Service:
+def _service(
+    settings: Settings,
+    model: RunningModel,
+    metrics: Metrics,
+    access: Doors,
+    tracing: Tracing | None,
+) -> Service:
     admission = Admission(settings.scheduling)
-    cache = CachingDecoder(model.engine, settings.cache.max_mb * 2**20)
+    engine = TimedDecoder(model.engine, metrics, tracing.begin if tracing else None)
+    cache = CachingDecoder(engine, settings.cache.max_mb * 2**20)
     metrics.model.info(asdict(model.description))
     metrics.read_load = lambda: Load(
         waiting_items=admission.items,
@@ -206,27 +271,43 @@ def _service(settings: Settings, model: RunningModel, metrics: Metrics) -> Servi
         cache_entries=cache.entries,
         cache_bytes=cache.bytes,
     )
+    translator = Translator(
+        text=model.text,
+        languages=model.languages,
+        decoder=cache if settings.cache.max_mb else engine,
+        admission=admission,
+        metrics=metrics,
+        bulk_from_sentences=settings.scheduling.bulk_from_sentences,
+        attention=model.target.attention,
+    )
+    source_languages = _source_languages(settings, model.languages)
+    documents = DocumentTranslator(
+        translator=translator,
+        languages=model.languages,
+        source_languages=source_languages,
+        reader=DocumentReader(settings.documents, settings.limits),
+        settings=settings.documents,
+        decoding=settings.decoding,
+    )
+    store = DocumentStore(settings.documents)
     return Service(
         settings=settings,
-        translator=Translator(
-            text=model.text,
-            languages=model.languages,
-            decoder=cache if settings.cache.max_mb else model.engine,
-            admission=admission,
-            metrics=metrics,
-            bulk_from_sentences=settings.scheduling.bulk_from_sentences,
-            attention=model.target.attention,
-        ),
+        doors=access,
+        translator=translator,
         scorer=Scorer(
             text=model.text,
             languages=model.languages,
-            decoder=model.engine,
+            decoder=engine,
             admission=admission,
             target=model.target,
         ),
         languages=model.languages,
-        source_languages=_source_languages(settings, model.languages),
+        source_languages=source_languages,
+        documents=documents,
+        document_jobs=DocumentJobs(documents, store, settings.documents),
+        document_store=store,
         suggestions=_suggestions(settings.suggestions),
+        glossaries=_glossaries(settings.glossaries),
         model=model.description,
         metrics=metrics,
         engine_alive=lambda: model.engine.alive,
@@ -243,3 +324,9 @@ def _suggestions(settings: SuggestionSettings) -> Suggestions | None:
     if settings.file is None:
         return None
     return Suggestions(settings.file, settings.max_mb * 2**20)
+
+
+def _glossaries(settings: GlossarySettings) -> Glossaries | None:
+    if settings.directory is None:
+        return None
+    return Glossaries(settings.directory, settings.max_mb * 2**20)

@@ -34,6 +34,42 @@ class Format(StrEnum):
     """Nothing but text."""
     HTML = "html"
     """A page or a fragment of one."""
+    XML = "xml"
+    """A well-formed document or a fragment of one."""
+
+
+class Splitting(StrEnum):
+    """Where sentences end, apart from blocks of markup."""
+
+    LINES = "lines"
+    """At punctuation, and where lines end."""
+    WRAPPED = "wrapped"
+    """At punctuation, blank lines and list items: other line breaks are those of a column."""
+    NONE = "none"
+    """Nowhere: a text, or a block of it, is one sentence."""
+
+
+SPLITTING = {
+    Format.TEXT: Splitting.LINES,
+    Format.HTML: Splitting.WRAPPED,
+    Format.XML: Splitting.LINES,
+}
+"""What holds for a format unless the request says otherwise; the same as DeepL's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagRules:
+    """What elements are to sentences, where a request says so; HTML's names in small letters."""
+
+    untouched: frozenset[str] = frozenset()
+    """Names of elements in which nothing is translated."""
+    splitting: frozenset[str] = frozenset()
+    """Names of those that end sentences."""
+    inline: frozenset[str] = frozenset()
+    """Names of those that don't; for XML only."""
+    outline: bool = True
+    """Whether other elements of XML that never stand beside text do; those of HTML always end
+    sentences where they are blocks."""
 
 
 class Selection(StrEnum):
@@ -222,6 +258,18 @@ class TextualOptions:
     """Write the source token that it attended to most in place of an unknown token."""
 
 
+Range = tuple[int, int]
+"""Characters [start, end) of a text, counted in code points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Characters of a text and characters of its translation that belong to each other."""
+
+    source: Range
+    target: Range
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslationRequest:
     """What a dialect asks of the translator."""
@@ -239,6 +287,15 @@ class TranslationRequest:
     format: Format = Format.TEXT
     protect: bool = True
     """Whether placeholders and addresses are kept as they are."""
+    align: bool = False
+    """Whether translations tell which of their characters belong to which of the text's."""
+    splitting: Splitting | None = None
+    """None: as the format has it, see SPLITTING."""
+    tags: TagRules = TagRules()
+    glossary: tuple[tuple[str, str | None], ...] = ()
+    """Terms, and how they are translated; None: not at all."""
+    kept: tuple[tuple[tuple[int, int], ...], ...] = ()
+    """Characters [start, end) that are not translated; none at all, or some for each text."""
     retry_repetitions: bool = False
     """Whether a sentence that only repeats itself is decoded again without repetitions."""
 
@@ -295,6 +352,12 @@ class SentenceTranslation:
     translations: tuple[str, ...]
     scores: tuple[float, ...]
     finish_reasons: tuple[FinishReason, ...]
+    source_range: Range = (0, 0)
+    """What it takes of the text, with the markup inside of it."""
+    target_range: Range = (0, 0)
+    """What its best translation takes of the translated text."""
+    alignments: tuple[Alignment, ...] = ()
+    """With align, of the words of its best translation, in order; ranges of the whole text."""
     source_tokens: tuple[str, ...] = ()
     """With return_attention; so are the next two."""
     tokens: tuple[tuple[str, ...], ...] = ()
@@ -332,3 +395,5 @@ class TextTranslation:
     alternatives: tuple[str, ...] = ()
     """The same with the second, third … hypothesis of every sentence."""
     sentences: tuple[SentenceTranslation, ...] = field(default=())
+    alignments: tuple[Alignment, ...] = ()
+    """With align, of the words of the translation, in order."""

@@ -3,8 +3,19 @@
 ServiceError                       a request that fails; service.api.status gives it an HTTP status
 ├── InvalidRequest                 the request is malformed; the message says what would be right
 │   ├── UnsupportedLanguage        no model here translates this pair
+│   ├── InvalidDocument            a file is broken, or is not what it says it is
+│   ├── UnsupportedDocument        a file of a format that is not translated
 │   └── RequestTooLarge            more text or more items than one request may hold
+├── GlossaryNotFound               no glossary has this id
 ├── BodyTooLarge                   more bytes than the door lets in
+├── DocumentTooLarge               a file holds more than reading it may cost
+├── DocumentFailure                reading or writing a file failed; nothing the client can mend
+├── DocumentNotFound               there is no such translated file, or no longer
+├── DocumentNotReady               its translation has not ended; come back later
+├── MissingKey                     the request has no key, and needs one
+├── InvalidKey                     the key is none of those that the operator gave out
+├── TooManyRequests                the client sends more requests than it may; come back later
+├── QuotaExceeded                  the key has had as many characters translated as it may
 ├── Disabled                       the operator has turned this off
 ├── Overloaded                     too much accepted work is waiting; come back later
 │   └── ShuttingDown               the service is draining and accepts nothing new
@@ -39,12 +50,70 @@ class UnsupportedLanguage(InvalidRequest):
     """No model here translates this pair of languages."""
 
 
+class InvalidDocument(InvalidRequest):
+    """The file is broken, or is not what it says it is."""
+
+
+class UnsupportedDocument(InvalidRequest):
+    """The file has a format that is not translated."""
+
+
 class RequestTooLarge(InvalidRequest):
     """The request holds more characters or items than one request may."""
 
 
+class GlossaryNotFound(ServiceError):
+    """No glossary has this id."""
+
+
 class BodyTooLarge(ServiceError):
     """The body has more bytes than the door lets in."""
+
+
+class MissingKey(ServiceError):
+    """The request has no key, and needs one."""
+
+
+class InvalidKey(ServiceError):
+    """The key is none of those that the operator gave out."""
+
+
+class DocumentTooLarge(ServiceError):
+    """The file holds more text, or costs more time or memory, than a document may."""
+
+
+class DocumentFailure(ServiceError):
+    """Reading or writing the file failed; nothing the client can mend."""
+
+
+class DocumentNotFound(ServiceError):
+    """There is no such translated file, or no longer."""
+
+
+class DocumentNotReady(ServiceError):
+    """The translation of the file has not ended; come back later.
+
+    retry_after_seconds: when it is worth trying again.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyRequests(ServiceError):
+    """The client sends more requests than it may.
+
+    retry_after_seconds: when it may send the next one.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QuotaExceeded(ServiceError):
+    """The key has had as many characters translated as it may."""
 
 
 class Disabled(ServiceError):

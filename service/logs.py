@@ -53,6 +53,8 @@ def configure(settings: ServerSettings, stream: TextIO | None = None) -> None:
             ],
         )
     )
+    # It calls a client's broken form an error, and quotes from it. The client is told.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -68,6 +76,28 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        self.queue_seconds = Histogram(
+            "seq2seq_queue_seconds",
+            "From handing a sentence to the engine until it joins a batch.",
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self.decode_seconds = Histogram(
+            "seq2seq_decode_seconds",
+            "From joining a batch to the end of the sentence's translation.",
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self.requests_in_progress = Gauge(
+            "seq2seq_requests_in_progress", "Requests without an answer.", registry=self._registry
+        )
+        self.errors = Counter(
+            "seq2seq_errors",
+            "Requests that ended in an error that the service foresees, by its kind.",
+            ["kind"],
+            registry=self._registry,
+        )
+        ProcessCollector(registry=self._registry)
         for reason in FinishReason:
             self.finished.labels(reason.value)
 

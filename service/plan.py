@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import Protocol
 
-from service.domain import DecodingOptions, Hypothesis, Segment, Selection, TranslationRequest
+from service.domain import (
+    DecodingOptions,
+    Hypothesis,
+    Segment,
+    Selection,
+    Splitting,
+    TranslationRequest,
+)
 from service.package.manifest import LanguagePair
 from service.sentence_options import TargetText, of_sentences, with_ids
 from service.text.document import document
-from service.text.passage import Sentence
+from service.text.hard_wrapping import without_markers
+from service.text.passage import Cut, Document, Sentence
+from service.text.placeholders import Span
+from service.text.protection import Protection
+from service.text.segmenter import surrounded
 from service.text.stand_ins import shown
+from service.text.terms import Terms
 
 Ids = tuple[int, ...]
 
@@ -50,8 +62,18 @@ class Piece:
     """Best first."""
     translations: tuple[str, ...] = ()
     """Text of each hypothesis."""
+    others: list[tuple[Sentence, str, Ids]] = field(default_factory=list)
+    """Further ways to show it, each with what is shown and its ids, in case that it has no
+    translation with all that it must hold."""
     parts: list[Piece] = field(default_factory=list)
-    """What is translated instead of it, where it has no translation with all that it must hold."""
+    """What is translated instead of it, where no way is left."""
+
+    def try_otherwise(self) -> bool:
+        """Show it in the next way, if there is one."""
+        if not self.others:
+            return False
+        self.segment, self.shown, self.source_ids = self.others.pop(0)
+        return True
 
     @property
     def translatable(self) -> bool:
@@ -61,6 +83,20 @@ class Piece:
 
 Plan = list[list[Piece]]
 """Pieces of each text."""
+
+
+def documents(request: TranslationRequest) -> Iterator[Document]:
+    """The request's texts.
+
+    Raises:
+        InvalidRequest: one is not what its format says.
+    """
+    everywhere = Protection(request.protect, Terms(dict(request.glossary)))
+    for text, kept in zip(request.texts, request.kept or repeat(()), strict=False):
+        protection = replace(everywhere, kept=[Span(*span) for span in kept])
+        yield document(
+            text, request.format, protection, splitting=request.splitting, rules=request.tags
+        )
 
 
 def sentences(pieces: Sequence[Piece]) -> Iterator[Piece]:
@@ -89,55 +125,74 @@ class Planner:
         """The pieces of the request's texts.
 
         Raises:
-            InvalidRequest: the model does not know some text of the options.
+            InvalidRequest: the model does not know some text of the options, or a text is not what
+                its format says.
         """
+        cut = self._cut(request, pair)
         texts = [
-            [
-                piece
-                for segment in self._segments(text, request, pair)
-                for piece in self._pieces(segment, pair)
-            ]
-            for text in request.texts
+            [piece for segment in one.segments(cut) for piece in self._pieces(segment, cut, pair)]
+            for one in documents(request)
         ]
         self._set_options(texts, request, pair)
         return texts
 
-    def around(self, piece: Piece, pair: LanguagePair) -> list[Piece]:
+    def around(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> list[Piece]:
         """The same sentence in parts: protected spans and tags, kept, and the text between them."""
         assert isinstance(piece.segment, Sentence)
-        parts = self._around(piece.segment, pair)
+        parts = self._around(piece.segment, self._cut(request, pair), pair)
         options = replace(
-            piece.options, num_hypotheses=1, return_alternatives=False, return_attention=False
+            piece.options,
+            num_hypotheses=1,
+            return_alternatives=False,
+            return_attention=request.align,
         )
         for part in sentences(parts):
             part.options = options
             options = replace(options, target_prefix=())
         return parts
 
-    def _around(self, sentence: Sentence, pair: LanguagePair) -> list[Piece]:
+    def _cut(self, request: TranslationRequest, pair: LanguagePair) -> Cut:
+        if request.splitting is Splitting.NONE:
+            return surrounded
         cut = partial(self._text.segments, language=pair.source)
-        return [piece for segment in sentence.around(cut) for piece in self._pieces(segment, pair)]
+        if request.splitting is Splitting.WRAPPED:
+            return lambda text: list(without_markers(cut(text)))
+        return cut
 
-    def _segments(
-        self, text: str, request: TranslationRequest, pair: LanguagePair
-    ) -> list[Segment]:
-        cut = partial(self._text.segments, language=pair.source)
-        return document(text, request.format, protect=request.protect).segments(cut)
+    def _around(self, sentence: Sentence, cut: Cut, pair: LanguagePair) -> list[Piece]:
+        segments = sentence.around(cut)
+        return [piece for segment in segments for piece in self._pieces(segment, cut, pair)]
 
-    def _pieces(self, segment: Segment, pair: LanguagePair) -> list[Piece]:
+    def _pieces(self, segment: Segment, cut: Cut, pair: LanguagePair) -> list[Piece]:
         if not segment.translatable:
             return [Piece(segment)]
         if not isinstance(segment, Sentence) or not segment.marked:
             return self._encoded(segment, pair)
-        sentence = shown(segment)
-        if sentence is not None and (self._attention or not segment.tags):
-            ids = self._text.encode_whole(sentence, pair)
-            if ids is not None:
-                return [Piece(segment, sentence, ids)]
-            cut = [one for one, _ in self._text.encode(segment.masked, pair)]
-            if segment.may_cut(cut):
-                return [piece for one in segment.pieces(cut) for piece in self._pieces(one, pair)]
-        return [Piece(segment, parts=self._around(segment, pair))]
+        if ways := self._ways(segment, pair):
+            first, *others = ways
+            return [Piece(*first, others=others)]
+        if self._may_be_shown(segment):
+            short = [one for one, _ in self._text.encode(segment.masked, pair)]
+            if segment.may_cut(short):
+                pieces = segment.pieces(short)
+                return [piece for one in pieces for piece in self._pieces(one, cut, pair)]
+        return [Piece(segment, parts=self._around(segment, cut, pair))]
+
+    def _ways(self, sentence: Sentence, pair: LanguagePair) -> list[tuple[Sentence, str, Ids]]:
+        """How to show a sentence, the best way first: a number in the place of a term costs
+        fluency, and often the model translates a term as is wanted by itself."""
+        free = sentence.with_free_terms()
+        ways = []
+        for one in (free, sentence) if free.wanted else (sentence,):
+            text = shown(one) if self._may_be_shown(one) else None
+            ids = self._text.encode_whole(text, pair) if text is not None else None
+            if text is not None and ids is not None:
+                ways.append((one, text, ids))
+        return ways
+
+    def _may_be_shown(self, sentence: Sentence) -> bool:
+        """Whether it can be translated as a whole."""
+        return shown(sentence) is not None and (self._attention or not sentence.tags)
 
     def _encoded(self, sentence: Segment, pair: LanguagePair) -> list[Piece]:
         """A sentence without tags or placeholders; in pieces if it is too long for the model."""
@@ -153,7 +208,11 @@ class Planner:
 
     def _set_options(self, texts: Plan, request: TranslationRequest, pair: LanguagePair) -> None:
         options = with_ids(request.options, request.textual, self._text)
-        options = replace(options, start=self._text.start(pair))
+        options = replace(
+            options,
+            start=self._text.start(pair),
+            return_attention=options.return_attention or request.align,
+        )
         pieces = [list(sentences(text)) for text in texts]
         ids = [[piece.source_ids for piece in text] for text in pieces]
         prefixes = request.textual.target_prefixes

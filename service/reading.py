@@ -1,4 +1,4 @@
-"""From hypotheses back to texts."""
+"""From hypotheses back to text."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from itertools import islice, pairwise
 from typing import Protocol
 
 from service.domain import (
+    Alignment,
     DecodingOptions,
     Hypothesis,
-    Segment,
     SentenceTranslation,
-    TextTranslation,
     TranslationRequest,
 )
 from service.package.manifest import LanguagePair
-from service.plan import Piece, sentences
-from service.text import placeholders
-from service.text.assembly import Attended, assembled
+from service.plan import Piece
+from service.text.assembly import Attended, assembled, marks_in
+from service.text.character_alignment import aligned
 from service.text.passage import Sentence
 from service.text.placeholders import Span
 
@@ -64,18 +63,35 @@ class Reader:
             self._read(piece, request, pair)
         return [piece for piece in pieces if not piece.translations]
 
-    def compose(
-        self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
-    ) -> TextTranslation:
-        """A text of the pieces' translations and of what is kept between them."""
-        ranks = range(request.options.num_hypotheses)
-        best, *others = ("".join(_text(piece, rank) for piece in pieces) for rank in ranks)
-        translated = (
-            self._sentence(piece, request.options, pair)
-            for piece in sentences(pieces)
-            if piece.translations
+    def sentence(
+        self, piece: Piece, options: DecodingOptions, pair: LanguagePair
+    ) -> SentenceTranslation:
+        """What a piece has become. Where it is in its text is not known here."""
+        found = piece.hypotheses
+        attended = options.return_attention
+        return SentenceTranslation(
+            source=piece.segment.text,
+            translations=piece.translations,
+            scores=tuple(one.score for one in found),
+            finish_reasons=tuple(one.finish_reason for one in found),
+            source_tokens=tuple(self._text.source_tokens(piece.shown, pair)) if attended else (),
+            tokens=tuple(map(self._tokens, found)) if attended else (),
+            attention=tuple(one.attention for one in found) if attended else (),
         )
-        return TextTranslation(best, tuple(others), tuple(translated))
+
+    def alignments(
+        self, piece: Piece, request: TranslationRequest, pair: LanguagePair
+    ) -> list[Alignment]:
+        """Of the best translation, counted from its beginning, with the whole text of the piece.
+
+        The piece was decoded with return_attention.
+        """
+        best, sentence = piece.hypotheses[0], piece.segment
+        assert isinstance(sentence, Sentence)
+        (text,) = self._texts(piece, [best], request, pair)
+        attended = self._attended(piece, best, text, request, pair)
+        marks = marks_in(sentence, text, attended) if sentence.marked else []
+        return aligned(sentence, text, marks or [], attended)
 
     def _read(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> None:
         texts = self._texts(piece, piece.hypotheses, request, pair)
@@ -107,9 +123,19 @@ class Reader:
             return sentence.passage.written(text)
         if not sentence.tags:
             return assembled(sentence, text, None)
+        return assembled(sentence, text, self._attended(piece, hypothesis, text, request, pair))
+
+    def _attended(
+        self,
+        piece: Piece,
+        hypothesis: Hypothesis,
+        text: str,
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> Attended:
         source = [Span(*span) for span in self._text.source_spans(piece.shown, pair)]
         target = self._token_spans(piece, hypothesis, text, request, pair)
-        return assembled(sentence, text, Attended(hypothesis.attention, target, source))
+        return Attended(hypothesis.attention, target, source)
 
     def _token_spans(
         self,
@@ -138,41 +164,8 @@ class Reader:
         copying = self._text.decode_copying
         return [copying(one.target_ids, piece.shown, one.attention, pair) for one in found]
 
-    def _sentence(
-        self, piece: Piece, options: DecodingOptions, pair: LanguagePair
-    ) -> SentenceTranslation:
-        found = piece.hypotheses
-        attended = options.return_attention
-        return SentenceTranslation(
-            source=piece.segment.text,
-            translations=piece.translations,
-            scores=tuple(one.score for one in found),
-            finish_reasons=tuple(one.finish_reason for one in found),
-            source_tokens=tuple(self._text.source_tokens(piece.shown, pair)) if attended else (),
-            tokens=tuple(map(self._tokens, found)) if attended else (),
-            attention=tuple(one.attention for one in found) if attended else (),
-        )
-
     def _tokens(self, hypothesis: Hypothesis) -> tuple[str, ...]:
         return tuple(self._text.target_tokens(hypothesis.target_ids))
-
-
-def keep_where_damaged(pieces: Sequence[Piece]) -> None:
-    """Keep the source of pieces whose parts, joined, have not the placeholders that it has."""
-    for piece in pieces:
-        assert isinstance(piece.segment, Sentence)
-        joined = "".join(_text(part, 0) for part in piece.parts)
-        if not placeholders.same(piece.segment.written, joined):
-            piece.parts = [Piece(Segment(piece.segment.written, translatable=False))]
-
-
-def _text(piece: Piece, rank: int) -> str:
-    """The piece's translation of this rank; its last one where it has fewer."""
-    if piece.parts:
-        return "".join(_text(part, 0) for part in piece.parts)
-    if not piece.translations:
-        return piece.segment.text
-    return piece.translations[min(rank, len(piece.translations) - 1)]
 
 
 def _length_of_common(first: str, second: str) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from service.domain import DecodingOptions, TextualOptions
+from service.domain import DecodingOptions, TextualOptions, TranslationRequest
 from service.errors import InvalidRequest
 
 
@@ -22,16 +22,17 @@ class TargetText(Protocol):
         """Id of a token as the target's vocabulary spells it."""
 
 
-def require_no_attention(options: DecodingOptions, textual: TextualOptions) -> None:
+def require_no_attention(request: TranslationRequest) -> None:
     """Check the options of a request to a model that has no attention to the source.
 
     Raises:
         InvalidRequest: one can't be had without.
     """
     asked = {
-        "return_attention": options.return_attention,
-        "replace_unknowns": textual.replace_unknowns,
-        "coverage_penalty": options.coverage_penalty != 0,
+        "return_attention": request.options.return_attention,
+        "return_alignments": request.align,
+        "replace_unknowns": request.textual.replace_unknowns,
+        "coverage_penalty": request.options.coverage_penalty != 0,
     }
     for name, wanted in asked.items():
         if wanted:

@@ -6,10 +6,11 @@ A setting GROUP.NAME is read from the environment variable SEQ2SEQ_GROUP__NAME.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain import DecodingOptions
@@ -18,6 +19,13 @@ from service.errors import InvalidSettings
 PREFIX = "SEQ2SEQ_"
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+_ORIGIN = re.compile(r"https?://[^/?#\s@]+")
+
+
+def _listed(value: str) -> list[str]:
+    return [one.strip() for one in value.split(",") if one.strip()]
 
 
 class _Group(BaseModel):
@@ -36,6 +44,11 @@ class ServerSettings(_Group):
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="One JSON object a line, or lines for people."
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="Addresses and networks of proxies, separated by commas, that are believed "
+        "where a request came from (X-Forwarded-For, X-Forwarded-Proto); * believes everybody.",
     )
     drain_timeout_seconds: Seconds = Field(
         default=30.0, description="How long SIGTERM waits for accepted requests to finish."
@@ -153,6 +166,125 @@ class SuggestionSettings(_Group):
     )
 
 
+class DocumentSettings(_Group):
+    """Files to be translated."""
+
+    enabled: bool = Field(default=True, description="Whether documents are translated.")
+    max_mb: Positive = Field(default=10, description="Largest document (MiB); beyond it 413.")
+    max_expanded_mb: Positive = Field(
+        default=100, description="Most that a document's archive may hold when unpacked (MiB)."
+    )
+    max_characters: Positive = Field(
+        default=500_000, description="Most characters of text in a document; beyond it 413."
+    )
+    read_seconds: Positive = Field(
+        default=20,
+        description="Most processor time for reading a document, and for writing it (seconds).",
+    )
+    read_memory_mb: int = Field(
+        default=512, ge=64, description="Most memory for reading or writing a document (MiB)."
+    )
+    max_waiting: Positive = Field(
+        default=8, description="Most documents accepted and not yet translated; beyond it 503."
+    )
+    at_once: Positive = Field(default=2, description="Documents that are worked on at a time.")
+    deadline_seconds: Seconds = Field(
+        default=900.0, description="How long a document may take, with its waiting; after it 504."
+    )
+    keep_seconds: Seconds = Field(
+        default=1800.0, description="How long a translated document can be fetched."
+    )
+    keep_files: Positive = Field(
+        default=100, description="Most translated documents that are kept; the oldest go first."
+    )
+    keep_mb: Positive = Field(
+        default=64, description="Memory for translated documents (MiB); the oldest go first."
+    )
+
+
+class PageSettings(_Group):
+    """The page for people."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Whether / answers browsers by a page to translate with; else, and to whatever "
+        "does not ask for HTML, it leads to /docs.",
+    )
+
+
+class GlossarySettings(_Group):
+    """Glossaries that clients make."""
+
+    directory: Path | None = Field(
+        default=None,
+        description="Folder in which glossaries are kept, as JSON files; without one there are "
+        "none but those inside of requests.",
+    )
+    max_mb: Positive = Field(
+        default=10, description="Size of all of them from which no more are taken (MiB)."
+    )
+
+
+class AccessSettings(_Group):
+    """Who may come in."""
+
+    keys_file: Path | None = Field(
+        default=None,
+        description="File of the clients' keys, which python -m service key makes. Without one, "
+        "keys are ignored.",
+    )
+    keys_required: bool = Field(
+        default=True,
+        description="Whether requests without a key are refused where there is a file of keys.",
+    )
+    key_rates: str = Field(
+        default="",
+        description="Most requests of a key that has no rates of its own, such as "
+        "60/minute;5000/day; beyond it 429. Empty: no limit.",
+    )
+    address_rates: str = Field(
+        default="",
+        description="The same for all requests without a good key that come from an address.",
+    )
+    characters_per_month: Positive | None = Field(
+        default=None,
+        description="Most characters in a month (UTC) that are translated for a key that has no "
+        "number of its own. Unlimited by default.",
+    )
+    cors_origins: str = Field(
+        default="",
+        description="Origins of web pages elsewhere that may use the service from a browser, "
+        "separated by commas, such as https://example.org; * allows all. Empty: none.",
+    )
+    usage_file: Path | None = Field(
+        default=None,
+        description="SQLite file in which the characters of each key are counted; without one they "
+        "are counted from the start of the service.",
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        if value != "*" and not all(map(_ORIGIN.fullmatch, _listed(value))):
+            raise ValueError("an origin is written like https://example.org, without a path")
+        return value
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins one by one."""
+        return _listed(self.cors_origins)
+
+
+class TelemetrySettings(_Group):
+    """What is told to other systems."""
+
+    traces: bool = Field(
+        default=False,
+        description="Whether requests are traced by OpenTelemetry. Needs the extra otel; its own "
+        "variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, say where traces go.",
+    )
+
+
 class LimitSettings(_Group):
     """What one request may hold."""
 
@@ -205,6 +337,11 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     detection: DetectionSettings = DetectionSettings()
     suggestions: SuggestionSettings = SuggestionSettings()
+    documents: DocumentSettings = DocumentSettings()
+    page: PageSettings = PageSettings()
+    glossaries: GlossarySettings = GlossarySettings()
+    access: AccessSettings = AccessSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     limits: LimitSettings = LimitSettings()
     decoding: DecodingSettings = DecodingSettings()
 

@@ -11,6 +11,7 @@ from service.domain import DetectedLanguage, Format, TextTranslation, Translatio
 from service.text.document import document
 from service.text.language_detection import LanguageDetector
 from service.text.languages import Languages
+from service.text.protection import NOTHING
 
 LEFT_ALONE_FROM = 0.2
 """A text is only taken to be in the target language already, and left as it is, with this
@@ -52,7 +53,7 @@ class SourceLanguages:
         """
         code = self._languages.known(target)
         sources = [one for one in _fallback_first(self._targets) if code in self._targets[one]]
-        words = (document(text, form, protect=False).words for text in texts)
+        words = (document(text, form, NOTHING).words for text in texts)
         return [self._best(text, sources, code) for text in words]
 
     def _best(self, text: str, sources: Sequence[str], target: str) -> DetectedLanguage:
@@ -102,6 +103,7 @@ def _part(request: TranslationRequest, source: str, places: Sequence[int]) -> Tr
         request,
         source=source,
         texts=tuple(request.texts[place] for place in places),
+        kept=tuple(request.kept[place] for place in places) if request.kept else (),
         textual=replace(
             request.textual,
             target_prefixes=tuple(prefixes[place] for place in places) if prefixes else (),

@@ -7,32 +7,42 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
+from service.composition import Composition, keep_where_damaged
 from service.decoding.repetition import as_second_try, repeats_itself, without_repetitions
 from service.domain import (
     DecodingOptions,
     Hypothesis,
     Priority,
     Selection,
+    SentenceTranslation,
     TextTranslation,
     TranslationRequest,
 )
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.package.manifest import LanguagePair
-from service.plan import Piece, Planner, SourceText, is_marked, sentences
-from service.reading import ReadableText, Reader, keep_where_damaged
+from service.plan import Piece, Plan, Planner, SourceText, is_marked, sentences
+from service.reading import ReadableText, Reader
 from service.scheduling.admission import Admission
 from service.scheduling.answers import answers
 from service.scheduling.job import Decoder, Job
+from service.scheduling.worker import TOO_LATE
 from service.sentence_options import require_no_attention
 from service.text.languages import Languages
 from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
 
 THREAD_FROM_CHARACTERS = 1_000
 """Less text than this takes a millisecond, and hostile text some more: not worth a thread."""
+CHARACTERS_PER_TERM = 2
+"""Characters that take as long to plan as a term of a glossary."""
 
+SOON = 2
+"""So many sentences that somebody watches come before the rest of a long text: the others are begun
+when the first one is done, which would take twice as long among them."""
+
+OnSentence: TypeAlias = Callable[[SentenceTranslation], None]
 R = TypeVar("R")
 
 
@@ -66,6 +76,11 @@ class Translator:
         self._bulk_from_sentences = bulk_from_sentences
         self._attention = attention
 
+    @property
+    def has_attention(self) -> bool:
+        """Whether the model can say what it attended to."""
+        return self._attention
+
     def require_room(self) -> None:
         """Refuse a request before it is even read, when not the smallest one would be let in.
 
@@ -82,8 +97,14 @@ class Translator:
         """Wait until every request under way has ended; False if it took longer."""
         return await self._admission.drained(seconds)
 
-    async def translate(self, request: TranslationRequest) -> list[TextTranslation]:
+    async def translate(
+        self, request: TranslationRequest, on_sentence: OnSentence | None = None
+    ) -> list[TextTranslation]:
         """One translation for each text, in order. Cancelling it frees what it holds.
+
+        Args:
+            on_sentence: is told each sentence, in order, as soon as it and all before it are done.
+                If one fails, those before it have been told.
 
         Raises:
             UnsupportedLanguage: the model does not translate this pair.
@@ -93,31 +114,101 @@ class Translator:
         """
         pair = self._languages.resolve(request.source, request.target)
         if not self._attention:
-            require_no_attention(request.options, request.textual)
+            require_no_attention(request)
         if self._languages.leaves_alone(pair):
             return [TextTranslation(text) for text in request.texts]
+        if request.deadline <= time.monotonic():
+            raise DeadlineExceeded(TOO_LATE)
         characters = sum(map(len, request.texts))
         with self._admission.admit(len(request.texts), characters):
             try:
                 async with asyncio.timeout(request.deadline - time.monotonic()):
-                    return await self._translate(request, pair, characters)
+                    work = characters + CHARACTERS_PER_TERM * len(request.glossary)
+                    return await self._translate(request, pair, work, on_sentence)
             except TimeoutError:
-                raise DeadlineExceeded("The translation did not end before its deadline.") from None
+                raise DeadlineExceeded(TOO_LATE) from None
 
     async def _translate(
-        self, request: TranslationRequest, pair: LanguagePair, characters: int
+        self,
+        request: TranslationRequest,
+        pair: LanguagePair,
+        characters: int,
+        on_sentence: OnSentence | None,
     ) -> list[TextTranslation]:
         plan = await _run(characters, self._planner.plan, request, pair)
-        pieces = [piece for text in plan for piece in text]
+        if on_sentence is not None:
+            return await self._in_order(plan, request, pair, on_sentence)
+        await self._finish([piece for text in plan for piece in text], request, pair)
+        return [
+            await _run(characters, self._composed, text, pieces, request, pair)
+            for text, pieces in zip(request.texts, plan, strict=True)
+        ]
+
+    async def _in_order(
+        self, plan: Plan, request: TranslationRequest, pair: LanguagePair, on_sentence: OnSentence
+    ) -> list[TextTranslation]:
+        """Finish each piece by itself; the first ones before the others are begun."""
+        pieces = [piece for text in plan for piece in text if any(sentences([piece]))]
+        first = replace(request, priority=request.priority or Priority.INTERACTIVE)
+        later = replace(request, priority=request.priority or self._priority(len(pieces)))
+        under_way = {
+            piece: asyncio.ensure_future(self._finish([piece], first, pair))
+            for piece in pieces[:SOON]
+        }
+        before = list(under_way.values())[:1]
+        for piece in pieces[SOON:]:
+            work = self._finish_after(before, [piece], later, pair)
+            under_way[piece] = asyncio.ensure_future(work)
+        try:
+            found = []
+            for text, all_of_it in zip(request.texts, plan, strict=True):
+                composition = Composition(text, self._reader, request, pair)
+                for piece in all_of_it:
+                    if piece in under_way:
+                        await under_way[piece]
+                    for sentence in composition.add(piece):
+                        on_sentence(sentence)
+                        await asyncio.sleep(0)  # whoever was told may pass it on at once
+                found.append(composition.translation())
+            return found
+        finally:
+            for task in under_way.values():
+                task.cancel()
+            await asyncio.gather(*under_way.values(), return_exceptions=True)
+
+    async def _finish_after(
+        self,
+        before: Sequence[asyncio.Future[None]],
+        pieces: Sequence[Piece],
+        request: TranslationRequest,
+        pair: LanguagePair,
+    ) -> None:
+        await asyncio.wait(before)
+        await self._finish(pieces, request, pair)
+
+    def _composed(
+        self, text: str, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
+    ) -> TextTranslation:
+        composition = Composition(text, self._reader, request, pair)
+        for piece in pieces:
+            composition.add(piece)
+        return composition.translation()
+
+    async def _finish(
+        self, pieces: Sequence[Piece], request: TranslationRequest, pair: LanguagePair
+    ) -> None:
+        """Give the pieces their translations."""
         in_parts = [piece for piece in pieces if piece.parts]
         lost = await self._decoded(list(sentences(pieces)), request, pair)
+        again = [piece for piece in lost if piece.try_otherwise()]
+        tried = set(map(id, again))
+        lost = [piece for piece in lost if id(piece) not in tried]
+        lost += await self._decoded(again, request, pair)
         for piece in lost:
-            piece.parts = self._planner.around(piece, pair)
+            piece.parts = self._planner.around(piece, request, pair)
         await self._decoded(list(sentences(lost)), request, pair)
         keep_where_damaged([*in_parts, *lost])
         self._record(list(sentences(pieces)))
-        compose = self._reader.compose
-        return [await _run(characters, compose, text, request, pair) for text in plan]
 
     async def _decoded(
         self, pieces: list[Piece], request: TranslationRequest, pair: LanguagePair

@@ -6,12 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from model_export import pipeline
 from service.package.directory import ModelDirectory
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.settings import RuntimeSettings
+
+# Nothing here is timed: a busy machine is no failure.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 DATA = Path(__file__).parent / "data"
 TINY_MARIAN = DATA / "tiny-marian"

@@ -28,6 +28,8 @@ IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf"), "MAX_FIELDS": MAX_FIELDS}
 """Nothing that a client sends is written to a disk. Files among the fields are left out."""
 
 Pairs = list[tuple[str, str]]
+PARSED = "parsed_parameters"
+"""Attribute of a request's state that keeps what was read."""
 
 
 async def read_parameters(
@@ -47,14 +49,10 @@ async def read_parameters(
         HTTPException: 415, the Content-Type is none that is read.
         DeadlineExceeded, ClientClosedRequest, BodyTooLarge: the body did not arrive.
     """
-    content_type = _content_type(request)
-    body = await _read(request, seconds)
-    if _is_json(content_type):
-        return parse_json(body)
-    pairs = _parse_urlencoded(request.scope["query_string"])
-    if body:
-        pairs += _parse_form(content_type, body)
-    return _grouped(pairs, repeatable)
+    if not hasattr(request.state, PARSED):  # the doors may have looked for a key in it
+        setattr(request.state, PARSED, await _parsed(request, seconds))
+    parsed: dict[str, object] | Pairs = getattr(request.state, PARSED)
+    return parsed if isinstance(parsed, dict) else _grouped(parsed, repeatable)
 
 
 def parse_json(body: bytes) -> dict[str, object]:
@@ -68,7 +66,21 @@ def parse_json(body: bytes) -> dict[str, object]:
     return value
 
 
-async def _read(request: Request, seconds: float) -> bytes:
+async def _parsed(request: Request, seconds: float) -> dict[str, object] | Pairs:
+    content_type = content_type_of(request)
+    body = await read_body(request, seconds)
+    if _is_json(content_type):
+        return parse_json(body)
+    pairs = _parse_urlencoded(request.scope["query_string"])
+    return pairs + _parse_form(content_type, body) if body else pairs
+
+
+async def read_body(request: Request, seconds: float) -> bytes:
+    """The whole body.
+
+    Raises:
+        DeadlineExceeded, ClientClosedRequest, BodyTooLarge: it did not arrive.
+    """
     try:
         async with asyncio.timeout(seconds):
             return await request.body()
@@ -78,7 +90,12 @@ async def _read(request: Request, seconds: float) -> bytes:
         raise ClientClosedRequest("The client left while its body was read.") from None
 
 
-def _content_type(request: Request) -> Message:
+def content_type_of(request: Request) -> Message:
+    """The Content-Type, for its parameters.
+
+    Raises:
+        HTTPException: 415, its charset is none that is read.
+    """
     message = Message()
     message["content-type"] = request.headers.get("content-type", "")
     charset = message.get_param("charset")

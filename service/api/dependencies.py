@@ -12,6 +12,11 @@ from fastapi import Depends, Request
 from service.errors import ClientClosedRequest
 
 if TYPE_CHECKING:
+    from service.access.doors import Doors
+    from service.document_jobs import DocumentJobs
+    from service.document_store import DocumentStore
+    from service.document_translator import DocumentTranslator
+    from service.glossaries import Glossaries
     from service.metrics import Metrics
     from service.scorer import Scorer
     from service.settings import Settings
@@ -39,6 +44,7 @@ class Service:
     """A running service, as the handlers see it. Used on the event loop only."""
 
     settings: Settings
+    doors: Doors
     translator: Translator
     scorer: Scorer
     languages: Languages
@@ -46,17 +52,23 @@ class Service:
     """None where languages are not detected."""
     suggestions: Suggestions | None
     """None where none are taken."""
+    documents: DocumentTranslator
+    document_jobs: DocumentJobs
+    document_store: DocumentStore
+    glossaries: Glossaries | None
+    """None where none are kept."""
     model: ModelDescription
     metrics: Metrics
     engine_alive: Callable[[], bool]
     draining: bool = field(default=False)
     deepl_characters: int = field(default=0)
-    """Translated for clients of DeepL's API."""
+    """Translated for clients of DeepL's API, with whatever key."""
 
     def drain(self) -> None:
         """Accept nothing new. What was accepted goes on."""
         self.draining = True
         self.translator.close()
+        self.documents.close()
 
     async def drained(self, seconds: float) -> bool:
         """Wait until what was accepted is answered; False if it took longer."""

@@ -7,7 +7,7 @@ arrives), so the path tells whose words to use.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -17,10 +17,12 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from service.api.status import STATUS, UNSEEN, headers_of, status_of
-from service.errors import Overloaded, ServiceError
+from service.api.status import RETRIED, STATUS, UNSEEN, Status, headers_of, status_of
+from service.errors import ServiceError
 
 INTERNAL_ERROR = "Internal error."
+ERROR_KIND = "error"
+"""In the scope of a request that ended in an error: its class."""
 _RETRY_AFTER = {
     "Retry-After": {
         "description": "Seconds after which it is worth trying again.",
@@ -36,6 +38,8 @@ class Dialect:
     prefix: str
     """The paths that speak it begin with this."""
     error_body: Callable[[str], Mapping[str, Any]]
+    statuses: Mapping[type[ServiceError], Status] = field(default_factory=dict)
+    """Errors that have another status here than in the table."""
 
     def error(
         self, status: int, message: str, headers: Mapping[str, str] | None = None
@@ -43,20 +47,25 @@ class Dialect:
         """An error in this dialect's words."""
         return JSONResponse(self.error_body(message), status, headers=headers)
 
+    def status_of(self, error: ServiceError) -> int:
+        """The HTTP status of an error."""
+        return status_of(error, self.statuses)
+
     def documented(self, *statuses: int) -> dict[int | str, dict[str, Any]]:
         """OpenAPI's `responses` for these statuses, with an example of every error."""
         return {status: self._documented(status) for status in statuses}
 
     def _documented(self, status: int) -> dict[str, Any]:
-        kinds = [kind for kind, row in STATUS.items() if row.code == status]
+        table = {**STATUS, **self.statuses}
+        kinds = [kind for kind, row in table.items() if row.code == status]
         examples = {
             kind.__name__: {
                 "summary": _first_line(kind),
-                "value": self.error_body(STATUS[kind].example),
+                "value": self.error_body(table[kind].example),
             }
             for kind in kinds
         } or {"example": {"value": self.error_body(_phrase(status))}}
-        retried = any(issubclass(kind, Overloaded) for kind in kinds)
+        retried = any(issubclass(kind, RETRIED) for kind in kinds)
         return {
             "headers": _RETRY_AFTER if retried else {},
             "description": " ".join(_first_line(kind) for kind in kinds) or _phrase(status),
@@ -93,10 +102,12 @@ class Dialects:
 
     async def _service_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, ServiceError)
-        status = status_of(error)
+        request.scope[ERROR_KIND] = type(error).__name__
+        dialect = self.of(request.scope)
+        status = dialect.status_of(error)
         if status == UNSEEN:
             return Response(status_code=status)
-        return self.of(request.scope).error(status, str(error), headers_of(error))
+        return dialect.error(status, str(error), headers_of(error))
 
     async def _http_exception(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 CONTENT_SECURITY_POLICY = (
@@ -44,12 +44,11 @@ _SCRIPT = """SwaggerUIBundle({
 
 
 def add_documentation(app: FastAPI) -> None:
-    """Serve the page at /docs, and send visitors of / there."""
+    """Serve the page at /docs."""
     assets = Path(str(files("fastapi_standalone_docs"))) / "static" / "swagger"
     app.mount("/docs/assets", StaticFiles(directory=assets))
     app.add_api_route("/docs", _page, include_in_schema=False)
     app.add_api_route("/docs/start.js", _script, include_in_schema=False)
-    app.add_api_route("/", _to_page, include_in_schema=False)
 
 
 async def _page() -> Response:
@@ -57,14 +56,9 @@ async def _page() -> Response:
         _PAGE,
         headers={
             "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-            "X-Content-Type-Options": "nosniff",
         },
     )
 
 
 async def _script() -> Response:
     return Response(_SCRIPT, media_type="text/javascript")
-
-
-async def _to_page(request: Request) -> Response:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")

@@ -6,13 +6,15 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.dialect import INTERNAL_ERROR, Dialects
+from service.api.dialect import ERROR_KIND, INTERNAL_ERROR, Dialects
 from service.api.status import UNSEEN
+from service.api.tracing import trace_id
 from service.errors import BodyTooLarge
 from service.logs import failure
 from service.metrics import Metrics
@@ -24,9 +26,21 @@ PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 ERROR = 400
 GIVEN_UP = "The service is shutting down."
 REQUEST_ID = "X-Request-ID"
+KEY_NAME = "key"
+"""In the scope of a request that has a key: whose it is."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER_SECONDS = 5.0
 _NO_ROUTE = "none"
+
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""What an answer says to a browser unless it has something of its own to say. Pages have a policy
+of their own."""
 
 
 class RequestLog:
@@ -44,7 +58,8 @@ class RequestLog:
         started = time.perf_counter()
         request_id = _request_id(scope)
         answer = _Answer(send, request_id)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        self._metrics.requests_in_progress.inc()
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **_trace()):
             try:
                 await self._app(scope, receive, answer.send)
             except asyncio.CancelledError:
@@ -66,8 +81,12 @@ class RequestLog:
         # The route's pattern, not the path: a path and a query may hold anything.
         route = getattr(scope.get("route"), "path", _NO_ROUTE)
         code = UNSEEN if status is None else status
+        self._metrics.requests_in_progress.dec()
         self._metrics.requests.labels(route, code).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
+        if kind := scope.get(ERROR_KIND):
+            self._metrics.errors.labels(kind).inc()
+        more = {name: scope[name] for name in (KEY_NAME, ERROR_KIND) if name in scope}
         write = log.debug if route in PROBES and code < ERROR else log.info
         write(
             "request",
@@ -75,11 +94,12 @@ class RequestLog:
             route=route,
             status=code,
             seconds=round(seconds, 6),
+            **more,
         )
 
 
 class _Answer:
-    """Remembers the status of an answer and signs it with the request's id."""
+    """Remembers the status of an answer, signs it with the request's id and guards it."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self.status: int | None = None
@@ -90,6 +110,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
+            present = {name.lower() for name, _ in message["headers"]}
+            message["headers"] += [one for one in SECURITY_HEADERS if one[0] not in present]
         await self._send(message)
 
 
@@ -100,15 +122,20 @@ class BodyLimit:
     so the refusal is written first and what still arrives is dropped for a while.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, uploads: Mapping[str, int] | None = None
+    ) -> None:
+        """uploads: other limits, by path."""
         self._app = app
         self._max_bytes = max_bytes
+        self._uploads = uploads or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _BoundedBody(receive, self._max_bytes, _content_length(scope))
+        max_bytes = self._uploads.get(scope["path"], self._max_bytes)
+        body = _BoundedBody(receive, max_bytes, _content_length(scope))
         await self._app(scope, body.receive, _LastWord(body, send).send)
 
 
@@ -166,6 +193,11 @@ class _LastWord:
             await self._send({**message, "more_body": True})
             await self._body.drop_the_rest()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _trace() -> dict[str, str]:
+    found = trace_id()
+    return {"trace_id": found} if found else {}
 
 
 def _request_id(scope: Scope) -> str:

@@ -1,7 +1,8 @@
-"""Error → HTTP status: the only such table. The OpenAPI documents are made from it."""
+"""Error → HTTP status. A dialect has its own for some. The OpenAPI documents are made from it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from service.errors import (
@@ -9,12 +10,23 @@ from service.errors import (
     ClientClosedRequest,
     DeadlineExceeded,
     Disabled,
+    DocumentFailure,
+    DocumentNotFound,
+    DocumentNotReady,
+    DocumentTooLarge,
+    GlossaryNotFound,
+    InvalidDocument,
+    InvalidKey,
     InvalidRequest,
+    MissingKey,
     ModelFailure,
     Overloaded,
+    QuotaExceeded,
     RequestTooLarge,
     ServiceError,
     ShuttingDown,
+    TooManyRequests,
+    UnsupportedDocument,
     UnsupportedLanguage,
 )
 
@@ -30,8 +42,23 @@ class Status(NamedTuple):
 STATUS: dict[type[ServiceError], Status] = {
     InvalidRequest: Status(400, "Invalid request: missing q parameter"),
     UnsupportedLanguage: Status(400, "zz is not supported"),
+    InvalidDocument: Status(400, "The file is not a whole ZIP archive, as this format is."),
+    UnsupportedDocument: Status(400, "Files of this type are not translated; those are: .txt."),
     RequestTooLarge: Status(400, "Invalid request: request (1000) exceeds text limit (128)"),
+    GlossaryNotFound: Status(404, "Glossary not found."),
+    MissingKey: Status(400, "Please contact the server operator to get an API key"),
+    InvalidKey: Status(403, "Invalid API key"),
+    TooManyRequests: Status(429, "Slowdown: 60 per 1 minute"),
+    QuotaExceeded: Status(
+        403,
+        "Quota exceeded: this key may translate 1000000 characters a month, and too few of them "
+        "are left.",
+    ),
     BodyTooLarge: Status(413, "The body is larger than 1048576 bytes."),
+    DocumentTooLarge: Status(413, "The document has more than 500000 characters."),
+    DocumentNotFound: Status(404, "There is no such document, or no longer."),
+    DocumentNotReady: Status(503, "The document is not translated yet."),
+    DocumentFailure: Status(500, "The document could not be read."),
     ClientClosedRequest: Status(499, "The client left before its answer was ready."),
     Disabled: Status(403, "Suggestions are disabled on this server."),
     ModelFailure: Status(500, "The model could not translate this text."),
@@ -44,13 +71,21 @@ UNSEEN = 499
 """Only the access log and the metrics know this status: there is nobody left to read it."""
 
 
-def status_of(error: ServiceError) -> int:
-    """The HTTP status of an error: its own, or its nearest ancestor's."""
-    return next(STATUS[kind].code for kind in type(error).__mro__ if kind in STATUS)
+RETRIED = (Overloaded, TooManyRequests, DocumentNotReady)
+"""Errors that say when it is worth trying again."""
+
+
+def status_of(error: ServiceError, own: Mapping[type[ServiceError], Status] | None = None) -> int:
+    """The HTTP status of an error: its own, or its nearest ancestor's.
+
+    own: rows of a dialect that stand for those of the table.
+    """
+    table = {**STATUS, **(own or {})}
+    return next(table[kind].code for kind in type(error).__mro__ if kind in table)
 
 
 def headers_of(error: ServiceError) -> dict[str, str]:
     """The headers that say more about an error."""
-    if isinstance(error, Overloaded):
+    if isinstance(error, RETRIED):
         return {"Retry-After": str(error.retry_after_seconds)}
     return {}

@@ -72,6 +72,10 @@ class Answer:
     rows: int
     active: int
     """Sentences that are being decoded."""
+    waited: float | None
+    """Seconds until this one joined a batch; None if it never did."""
+    decoded: float
+    """Seconds that it then took."""
     kind: Literal["answer"] = "answer"
 
 

@@ -88,6 +88,9 @@ class RemoteEngine:
         job = self._take(answer.number)
         if job is None:  # it was given up meanwhile
             return
+        if answer.waited is not None:
+            job.begun = job.made + answer.waited
+            job.ended = job.begun + answer.decoded
         if answer.failure:
             job.fail(ModelFailure(answer.failure))
         else:

@@ -47,7 +47,7 @@ class Server:
             self._jobs[request.number].result.cancel()
 
     def _answer(self, number: int, result: Future[tuple[Hypothesis, ...]]) -> None:
-        del self._jobs[number]
+        job = self._jobs.pop(number)
         if result.cancelled():
             return
         failure = ""
@@ -58,7 +58,14 @@ class Server:
             failure = str(error)
         engine = self._engine
         answer = Answer(
-            number, hypotheses, failure, steps=engine.steps, rows=engine.rows, active=engine.active
+            number,
+            hypotheses,
+            failure,
+            steps=engine.steps,
+            rows=engine.rows,
+            active=engine.active,
+            waited=None if job.begun is None else job.begun - job.made,
+            decoded=(job.ended or 0.0) - (job.begun or 0.0),
         )
         with suppress(OSError):  # the other end is gone, and run() is about to notice
             self._channel.send(answer)

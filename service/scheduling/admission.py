@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.access.account import charged
 from service.errors import Overloaded, ShuttingDown
 from service.settings import SchedulingSettings
 
@@ -51,19 +52,21 @@ class Admission:
 
     @contextmanager
     def admit(self, items: int, characters: int) -> Iterator[None]:
-        """Hold a place for a request while it is worked on.
+        """Hold a place for a request while it is worked on, and charge its account.
 
         A request larger than a whole limit is let in when nothing else is there.
 
         Raises:
             Overloaded, ShuttingDown: as require_room().
+            QuotaExceeded: the key of the request has too few characters left.
         """
         self.require_room(items, characters)
         self.items += items
         self.characters += characters
         self._idle.clear()
         try:
-            yield
+            with charged(characters):
+                yield
         finally:
             self.items -= items
             self.characters -= characters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -29,6 +30,12 @@ class Job:
     company: int = sys.maxsize
     """Most sentences of a batch that it may be one of. It is halved where a batch fails, be it for
     want of memory or because of one of them, until the one fails alone."""
+    made: float = field(init=False, default_factory=time.monotonic)
+    """Monotonic seconds, as the other two."""
+    begun: float | None = field(init=False, default=None)
+    """When it first joined a batch."""
+    ended: float | None = field(init=False, default=None)
+    """When it left the batch."""
 
     @property
     def abandoned(self) -> bool:
@@ -37,13 +44,19 @@ class Job:
 
     def finish(self, hypotheses: tuple[Hypothesis, ...]) -> None:
         """Deliver the result, best hypothesis first."""
+        self._end()
         with suppress(InvalidStateError):  # the client left while we were decoding
             self.result.set_result(hypotheses)
 
     def fail(self, error: ServiceError) -> None:
         """Deliver the reason why there is no result."""
+        self._end()
         with suppress(InvalidStateError):
             self.result.set_exception(error)
+
+    def _end(self) -> None:
+        if self.ended is None:
+            self.ended = time.monotonic()
 
 
 class Decoder(Protocol):

@@ -125,6 +125,9 @@ class Worker:
         jobs = self._queue.take(lane.priority, lane.jobs, lane.bounds)
         if not jobs:
             return
+        now = time.monotonic()
+        for job in jobs:
+            job.begun = job.begun or now
         try:
             lane.join(jobs)
         except Exception:

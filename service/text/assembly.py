@@ -14,6 +14,7 @@ from service.text import placeholders, stand_ins
 from service.text.passage import Kind, Sentence, Tag
 from service.text.placeholders import Span
 from service.text.tag_placement import Belongs, placed
+from service.text.terms import has_terms
 from service.text.word_alignment import Weights, weights, words
 
 Mark = tuple[Span, Tag | Span]
@@ -40,16 +41,32 @@ def assembled(sentence: Sentence, translation: str, attended: Attended | None) -
 
     attended: needed if the sentence has tags.
 
+    Returns None if the translation is damaged, as marks_in() says.
+    """
+    marks = marks_in(sentence, translation, attended)
+    return None if marks is None else "".join(_written(sentence, translation, marks))
+
+
+def marks_in(sentence: Sentence, translation: str, attended: Attended | None) -> list[Mark] | None:
+    """Where the marks of a sentence are in its translation, in order.
+
+    attended: needed if the sentence has tags.
+
     Returns None if the translation is damaged: some number that stands for a protected span is
-    not there exactly once and by itself, or other placeholders are there than in the sentence.
+    not there exactly once and by itself, other placeholders are there than in the sentence, or
+    terms are not there as often as wanted.
     """
     found = stand_ins.found(sentence, translation)
     if found is None or not _same_placeholders(sentence, translation, found):
+        return None
+    if sentence.wanted and not has_terms(translation, sentence.wanted):
         return None
     tags: list[Mark] = []
     if sentence.tags:
         target_words = words(translation)
         if attended is None or not target_words:
+            return None
+        if not {place for place, _ in found} <= set(target_words):  # as in x_201
             return None
         belongs = _belongs(sentence, found, attended, target_words)
         placed_tags = placed(sentence, len(translation), target_words, belongs)
@@ -58,7 +75,7 @@ def assembled(sentence: Sentence, translation: str, attended: Attended | None) -
     marks = list(merge(tags, cast("list[Mark]", found), key=_place))
     if sentence.tags and _elements(marks) != _elements(_marks_of(sentence)):
         return None
-    return "".join(_written(sentence, translation, marks))
+    return marks
 
 
 def _place(mark: Mark) -> int:
@@ -98,7 +115,8 @@ def _written(sentence: Sentence, translation: str, marks: Sequence[Mark]) -> Ite
         yield sentence.passage.written(translation[position : place.start])
         position = place.end
         if isinstance(mark, Span):
-            yield sentence.written_span(mark)
+            before = translation[: place.start]
+            yield sentence.written_span(mark, at_start=not any(map(str.isalnum, before)))
         else:
             yield sentence.written_tag(mark)
     yield sentence.passage.written(translation[position:])

@@ -10,14 +10,16 @@ between two.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 import turbohtml
 from turbohtml import TokenType
 
-from service.text.markup import Dialect, Token, What, passages
+from service.domain import TagRules
+from service.text.markup import Attributes, Dialect, Token, What, passages
 from service.text.passage import Document
+from service.text.protection import Protection
 
 _BLOCKS = frozenset(
     """
@@ -31,7 +33,8 @@ _BLOCKS = frozenset(
 )
 _UNTOUCHED = frozenset(
     """
-    script style pre code textarea svg math iframe noembed noframes plaintext xmp listing template
+    script style pre code textarea svg math iframe noembed noframes noscript plaintext xmp listing
+    template
     """.split()  # noqa: SIM905
 )
 _WITHOUT_END = frozenset(
@@ -53,26 +56,32 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _RUN = re.compile(r"\r\n|\r|\n|[^\r\n<]+|<")
 
 
-def document(text: str, *, protect: bool) -> Document:
-    """Read a page or a fragment of one. Never fails: browsers read anything."""
-    return Document(text, list(passages(text, list(_tokens(text)), _HTML, protect=protect)))
+def document(text: str, protection: Protection, *, rules: TagRules, lines: bool) -> Document:
+    """Read a page or a fragment of one. Never fails: browsers read anything.
+
+    lines: as in service.text.markup.
+    """
+    found = passages(text, list(_tokens(text)), _dialect(rules), protection, lines=lines)
+    return Document(text, list(found))
 
 
-def _is_untouched(name: str, attributes: Sequence[tuple[str, str | None]]) -> bool:
-    if name in _UNTOUCHED:
-        return True
+def _dialect(rules: TagRules) -> Dialect:
+    blocks = _BLOCKS | rules.splitting
+    untouched = _UNTOUCHED | rules.untouched
+    return Dialect(
+        is_inline=lambda name: name not in blocks,
+        has_no_end=lambda name: name in _WITHOUT_END,
+        not_in_itself=lambda name: name in {"a", "nobr", "button"},
+        is_untouched=lambda name, attributes: name in untouched or _says_no(attributes),
+        stands_for_text=lambda name: name in rules.untouched,
+    )
+
+
+def _says_no(attributes: Attributes) -> bool:
     values = dict(reversed(attributes))  # the first of two equal names counts
     translate = values.get("translate")
     classes = values.get("class") or ""
     return "notranslate" in classes.split() or (translate or "").lower() == "no"
-
-
-_HTML = Dialect(
-    is_inline=lambda name: name not in _BLOCKS,
-    has_no_end=lambda name: name in _WITHOUT_END,
-    not_in_itself=lambda name: name in {"a", "nobr", "button"},
-    is_untouched=_is_untouched,
-)
 
 
 def _tokens(text: str) -> Iterator[Token]:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from service.text.passage import Kind, Passage, Tag, grown
+from service.text.passage import Kind, Passage, Tag
 from service.text.placeholders import Span
+from service.text.protection import Protection
 
 _OBJECT = "\ufffc"
 """Stands for what is not to be translated (Unicode: object replacement character)."""
 _SPACES = str.maketrans("\t\n\f\r", "    ")
-"""Line breaks in markup are spaces."""
+"""Line breaks in markup are spaces, unless sentences end at them."""
 
 Attributes = Sequence[tuple[str, str | None]]
 
@@ -24,6 +25,8 @@ class What(Enum):
     """Kinds of tokens."""
 
     TEXT = auto()
+    OBJECT = auto()
+    """Text that is not to be translated."""
     START = auto()
     END = auto()
     POINT = auto()
@@ -67,37 +70,50 @@ class Dialect:
     """Whether an element of this name ends where another one of this name begins."""
     is_untouched: Callable[[str, Attributes], bool]
     """Whether nothing inside of the element is to be translated."""
+    stands_for_text: Callable[[str], bool]
+    """Whether such an element is a part of the sentence even if it is empty."""
 
 
 def passages(
-    document: str, tokens: Sequence[Token], dialect: Dialect, *, protect: bool
+    document: str,
+    tokens: Sequence[Token],
+    dialect: Dialect,
+    protection: Protection,
+    *,
+    lines: bool,
 ) -> Iterator[Passage]:
-    """The passages of a document that have any text, in order."""
+    """The passages of a document that have any text, in order.
+
+    lines: whether line breaks are kept as they are.
+    """
     partners, scopes = _paired(tokens, dialect)
-    passage = _Passage(document)
+    passage = _Passage(document, lines)
     index = 0
     while index < len(tokens):
         token = tokens[index]
         inline, last = dialect.is_inline(token.name), index
         if token.what is What.START and dialect.is_untouched(token.name, token.attributes):
             last = scopes.get(index, index)
-            place = _protected(tokens, index, last, inline=inline and index in partners)
+            whole = index in partners or token.is_empty
+            place = None
+            if inline and whole:
+                place = _protected(tokens[index : last + 1], dialect)
         else:
             place = _place(token, paired=index in partners, inline=inline, dialect=dialect)
         if place is None:
-            yield from passage.finished(partners, protect=protect)
-            passage = _Passage(document)
+            yield from passage.finished(partners, protection)
+            passage = _Passage(document, lines)
         elif isinstance(place, Kind):
             passage.add_tag(place, index, tokens[index], tokens[last])
         else:
             passage.add_text(tokens[index], tokens[last])
         index = last + 1
-    yield from passage.finished(partners, protect=protect)
+    yield from passage.finished(partners, protection)
 
 
 def _place(token: Token, *, paired: bool, inline: bool, dialect: Dialect) -> What | Kind | None:
     """What a token is to its passage; None: its end."""
-    if token.what is What.TEXT:
+    if token.what in (What.TEXT, What.OBJECT):
         return What.TEXT
     if token.what is What.POINT:
         return Kind.POINT
@@ -109,13 +125,10 @@ def _place(token: Token, *, paired: bool, inline: bool, dialect: Dialect) -> Wha
     return Kind.POINT if alone else None
 
 
-def _protected(
-    tokens: Sequence[Token], first: int, last: int, *, inline: bool
-) -> What | Kind | None:
-    """The same for an element that is not to be translated."""
-    if not inline:
-        return None
-    has_text = any(token.text.strip() for token in tokens[first : last + 1])
+def _protected(tokens: Sequence[Token], dialect: Dialect) -> What | Kind:
+    """The same for an element that is not to be translated; tokens: from its first to its last."""
+    stands = dialect.stands_for_text(tokens[0].name)
+    has_text = stands or any(token.text.strip() for token in tokens)
     return What.TEXT if has_text else Kind.POINT
 
 
@@ -160,6 +173,7 @@ class _Passage:
     """A passage on its way."""
 
     document: str
+    lines: bool
     text: list[str] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
@@ -178,7 +192,7 @@ class _Passage:
             self.begins.append(first.start)
             self.ends.append(last.end)
             return
-        self.text.append(first.text.translate(_SPACES))
+        self.text.append(first.text if self.lines else first.text.translate(_SPACES))
         self.begins += first.begins
         self.ends += first.ends
 
@@ -187,7 +201,7 @@ class _Passage:
         self.places[index] = len(self.tags)
         self.tags.append(Tag(kind, len(self.begins), first.start, last.end))
 
-    def finished(self, partners: dict[int, int], *, protect: bool) -> Iterator[Passage]:
+    def finished(self, partners: dict[int, int], protection: Protection) -> Iterator[Passage]:
         """The passage, if it has text."""
         text = "".join(self.text)
         if not text.strip():
@@ -195,13 +209,5 @@ class _Passage:
         for index, place in self.places.items():
             if self.tags[place].kind is not Kind.POINT:
                 self.tags[place].partner = self.places.get(partners[index])
-        stops = frozenset(tag.place for tag in self.tags)
-        yield Passage(
-            document=self.document,
-            text=text,
-            begins=self.begins,
-            ends=self.ends,
-            protected=tuple(grown(text, self.objects, stops, protect=protect)),
-            tags=tuple(self.tags),
-            is_markup=True,
-        )
+        shown = text, self.begins, self.ends
+        yield Passage.of(self.document, shown, protection, self.objects, self.tags)

@@ -9,23 +9,27 @@ document has it; so does all markup that stands outside of sentences.
 
 from __future__ import annotations
 
-import string
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from html import escape
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
+from typing import NamedTuple
 
-from service.domain import Segment
-from service.text import placeholders
+from service.domain import Segment, Splitting
+from service.text.hard_wrapping import unwrapped
 from service.text.placeholders import Span
+from service.text.protection import Protection, protected, terms
+from service.text.terms import Term, capitalised
 
 Cut = Callable[[str], Sequence[Segment]]
 """Text → segments."""
 
+Shown = tuple[str, Sequence[int], Sequence[int]]
+"""A text, and where each of its characters begins and ends in the document."""
+
 _LETTER, _NO_LETTER = "X", "0"
-_WORD = frozenset(string.ascii_letters + string.digits + "_")
 
 
 class Kind(Enum):
@@ -51,6 +55,13 @@ class Tag:
     """Index in the passage of the tag that closes what this one opens, or the other way round."""
 
 
+class Replacement(NamedTuple):
+    """What is written instead of some of the document."""
+
+    place: Span
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """Text in a document. The spans are in order and don't touch each other."""
@@ -65,12 +76,42 @@ class Passage:
     protected: tuple[Span, ...] = ()
     tags: tuple[Tag, ...] = ()
     is_markup: bool = False
+    terms: tuple[Term, ...] = ()
+    """Those protected spans that are terms of a glossary."""
+    replacements: tuple[Replacement, ...] = ()
+    """What the document has instead of them where they are outside of sentences."""
 
     @classmethod
-    def of(cls, text: str, *, protect: bool) -> Passage:
-        """A plain text, with its placeholders and addresses protected or not."""
-        found = tuple(_grown(text, placeholders.find(text), frozenset())) if protect else ()
-        return cls(text, text, range(len(text)), range(1, len(text) + 1), found)
+    def of(
+        cls,
+        document: str,
+        shown: Shown,
+        protection: Protection,
+        objects: Sequence[Span] = (),
+        tags: Sequence[Tag] | None = None,
+    ) -> Passage:
+        """A passage in which what has to be is protected.
+
+        objects: what is, whatever the protection says; tags: None, if it is no markup.
+        """
+        text, begins, ends = shown
+        places = ((bisect_right(ends, a), bisect_left(begins, b)) for a, b in protection.kept)
+        protection = replace(protection, kept=[Span(a, b) for a, b in places if a < b])
+        stops = frozenset(tag.place for tag in tags or ())
+        spans = protected(text, objects, stops, protection)
+        found = terms(text, spans, stops, protection)
+        spans = sorted((*spans, *(term.span for term in found)))
+        passage = cls(
+            document=document,
+            text=text,
+            begins=begins,
+            ends=ends,
+            protected=tuple(spans),
+            tags=tuple(tags or ()),
+            is_markup=tags is not None,
+            terms=tuple(found),
+        )
+        return replace(passage, replacements=tuple(passage._replaced()))
 
     def sentences(self, span: Span, cut: Cut, *, marked: bool = True) -> Iterator[Sentence]:
         """The sentences of some of the text; unless marked, they have no markup inside."""
@@ -86,6 +127,30 @@ class Passage:
     def written(self, text: str) -> str:
         """How the document writes a text."""
         return escape(text, quote=False) if self.is_markup else text
+
+    def written_span(self, span: Span, *, capital: bool | None = None) -> str:
+        """How the document writes a protected span.
+
+        capital: whether a term has a capital as its first letter; None: as it was.
+        """
+        term = self.term_at(span)
+        if term is None or term.target is None:
+            return self.document[self.begins[span.start] : self.ends[span.end - 1]]
+        target = term.target
+        if term.has_capital if capital is None else capital:
+            target = capitalised(target)
+        return self.written(target)
+
+    def term_at(self, span: Span) -> Term | None:
+        """The term that this is, if it is one."""
+        index = bisect_left(self.terms, span.start, key=lambda term: term.span.start)
+        is_term = index < len(self.terms) and self.terms[index].span == span
+        return self.terms[index] if is_term else None
+
+    def _replaced(self) -> Iterator[Replacement]:
+        for start, end in (term.span for term in self.terms if term.target is not None):
+            place = Span(self.begins[start], self.ends[end - 1])
+            yield Replacement(place, self.written_span(Span(start, end)))
 
     def masked(self, span: Span) -> str:
         """Some of the text with letters for all that is protected."""
@@ -154,16 +219,40 @@ class Sentence(Segment):
     tags: tuple[Tag, ...]
     first_tag: int
     """Index in the passage of the first one."""
+    wanted: tuple[str, ...] = ()
+    """What its translation must have, in words that the model finds itself."""
 
     @property
     def marked(self) -> bool:
         """Whether there is anything in it besides words."""
-        return bool(self.protected or self.tags)
+        return bool(self.protected or self.tags or self.wanted)
 
-    def written_span(self, span: Span) -> str:
-        """How the document writes some of its characters."""
-        start, end = (self.place + place for place in span)
-        return self.passage.document[self.passage.begins[start] : self.passage.ends[end - 1]]
+    def with_free_terms(self) -> Sentence:
+        """The same, but that the terms that are translated are words as others, which the model may
+        translate as is wanted by itself."""
+        protected, wanted = [], []
+        for span in self.protected:
+            term = self.passage.term_at(Span(self.place + span.start, self.place + span.end))
+            if term is None or term.target is None:
+                protected.append(span)
+                continue
+            capital = term.has_capital and _has_word(self.text[: span.start])
+            wanted.append(capitalised(term.target) if capital else term.target)
+        return replace(self, protected=tuple(protected), wanted=tuple(wanted))
+
+    def written_span(self, span: Span, *, at_start: bool = False) -> str:
+        """How its translation writes a protected span.
+
+        at_start: whether the translation begins with it.
+        """
+        is_first = not _has_word(self.text[: span.start])
+        capital = None
+        if at_start:
+            capital = True if _starts_with_capital(self.text) else None
+        elif is_first:
+            capital = False
+        place = Span(self.place + span.start, self.place + span.end)
+        return self.passage.written_span(place, capital=capital)
 
     def written_tag(self, tag: Tag) -> str:
         """How the document writes a tag."""
@@ -171,9 +260,7 @@ class Sentence(Segment):
 
     def around(self, cut: Cut) -> list[Segment]:
         """What is protected and all markup, kept, and sentences without any, between them."""
-        return list(
-            _with_what_is_between(self._sentences(cut), self.passage.document, self.start, self.end)
-        )
+        return list(_with_what_is_between(self._sentences(cut), self._frame))
 
     @property
     def masked(self) -> str:
@@ -183,7 +270,7 @@ class Sentence(Segment):
     def pieces(self, segments: Sequence[Segment]) -> list[Segment]:
         """The sentence, cut like this; not inside of what is protected."""
         pieces = self.passage.sentences(self._span, lambda _: segments, marked=self.marked)
-        return list(_with_what_is_between(pieces, self.passage.document, self.start, self.end))
+        return list(_with_what_is_between(pieces, self._frame))
 
     def may_cut(self, segments: Sequence[Segment]) -> bool:
         """Whether these are several segments, and none ends inside of what is protected."""
@@ -200,6 +287,16 @@ class Sentence(Segment):
     def written(self) -> str:
         """How the document writes it."""
         return self.passage.document[self.start : self.end]
+
+    @property
+    def kept(self) -> str:
+        """The same with its terms translated and nothing else."""
+        return self._frame.between(self.start, self.end)
+
+    @property
+    def _frame(self) -> _Frame:
+        passage = self.passage
+        return _Frame(passage.document, Span(self.start, self.end), passage.replacements)
 
     def _sentences(self, cut: Cut) -> Iterator[Sentence]:
         for span in self._unmarked():
@@ -223,9 +320,11 @@ class Document:
     passages: Sequence[Passage]
 
     @classmethod
-    def plain(cls, text: str, *, protect: bool) -> Document:
+    def plain(
+        cls, text: str, protection: Protection, splitting: Splitting = Splitting.LINES
+    ) -> Document:
         """A plain text is one passage."""
-        return cls(text, [Passage.of(text, protect=protect)])
+        return cls(text, [Passage.of(text, unwrapped(text, splitting), protection)])
 
     @property
     def words(self) -> str:
@@ -240,61 +339,45 @@ class Document:
             for passage in self.passages
             for sentence in passage.sentences(Span(0, len(passage.text)), cut)
         )
-        return list(_with_what_is_between(sentences, self.text, 0, len(self.text)))
+        replacements = [one for passage in self.passages for one in passage.replacements]
+        frame = _Frame(self.text, Span(0, len(self.text)), replacements)
+        return list(_with_what_is_between(sentences, frame))
 
 
-def _with_what_is_between(
-    sentences: Iterable[Sentence], document: str, start: int, end: int
-) -> Iterator[Segment]:
-    position = start
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Some of a document, with what stands between its sentences."""
+
+    document: str
+    place: Span
+    replacements: Sequence[Replacement]
+
+    def between(self, start: int, end: int) -> str:
+        """Characters [start, end) of the document, with terms translated."""
+        first = bisect_left(self.replacements, start, key=lambda one: one.place.start)
+        written, position = [], start
+        for place, text in islice(self.replacements, first, None):
+            if place.end > end:
+                break
+            written += [self.document[position : place.start], text]
+            position = place.end
+        return "".join((*written, self.document[position:end]))
+
+
+def _with_what_is_between(sentences: Iterable[Sentence], frame: _Frame) -> Iterator[Segment]:
+    position, end = frame.place
     for sentence in sentences:
         if position < sentence.start:
-            yield Segment(document[position : sentence.start], translatable=False)
+            yield Segment(frame.between(position, sentence.start), translatable=False)
         yield sentence
         position = sentence.end
     if position < end:
-        yield Segment(document[position:end], translatable=False)
+        yield Segment(frame.between(position, end), translatable=False)
 
 
-def grown(
-    text: str, objects: Sequence[Span], stops: frozenset[int], *, protect: bool
-) -> Iterator[Span]:
-    """What is protected of a text: these objects, and placeholders.
-
-    stops: places of tags, which no placeholder may have inside.
-    """
-    if not protect:
-        return iter(objects)
-    found = (
-        span
-        for span in placeholders.find(text)
-        if not any(place in stops for place in range(span.start + 1, span.end))
-    )
-    spans = sorted((*objects, *found))
-    return _grown(text, [span for span in spans if not _has_inside(span, objects)], stops)
+def _has_word(text: str) -> bool:
+    return any(map(str.isalnum, text))
 
 
-def _has_inside(span: Span, objects: Sequence[Span]) -> bool:
-    """Whether an object is a part of the span, so that the span is none."""
-    index = bisect_left(objects, span.start, key=lambda one: one.start)
-    return index < len(objects) and objects[index].end <= span.end and objects[index] != span
-
-
-def _grown(text: str, spans: Sequence[Span], stops: frozenset[int]) -> Iterator[Span]:
-    """The spans with the letters that touch them (`%dms`), as one where they touch each other."""
-    last: Span | None = None
-    for span in spans:
-        start, end = span
-        least = last.end if last else 0
-        while start > least and start not in stops and text[start - 1] in _WORD:
-            start -= 1
-        while end < len(text) and end not in stops and text[end] in _WORD:
-            end += 1
-        if last is not None and (start < last.end or (start == last.end and start not in stops)):
-            last = Span(last.start, max(end, last.end))
-            continue
-        if last is not None:
-            yield last
-        last = Span(start, end)
-    if last is not None:
-        yield last
+def _starts_with_capital(text: str) -> bool:
+    return next(filter(str.isalpha, text), "").isupper()

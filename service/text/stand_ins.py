@@ -15,6 +15,8 @@ from service.text.placeholders import Span
 from service.text.word_alignment import WITHOUT_SPACES
 
 _NUMBERS = ("201", "302", "101", "150", "213", "300", "214", "205", "403", "501", "602", "703")
+LENGTH = 3
+"""Characters of each of them."""
 _LETTER = rf"[^\W_{WITHOUT_SPACES}]"
 
 

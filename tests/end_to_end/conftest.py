@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 from service.app import OpenModel, create_app
+from service.connection import BoundedConnection
 from service.settings import PREFIX, SchedulingSettings, Settings
 from tests.service.api.reversing import ReversingEngine, serving
 
@@ -33,10 +34,16 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 @contextmanager
-def live_server(settings: Settings, open_model: OpenModel) -> Iterator[str]:
+def live_server(
+    settings: Settings,
+    open_model: OpenModel,
+    connection: type[BoundedConnection] = BoundedConnection,
+) -> Iterator[str]:
     """A real server in a thread; its URL."""
     app = create_app(settings, open_model)
-    config = uvicorn.Config(app, port=0, lifespan="on", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app, port=0, lifespan="on", http=connection, log_config=None, access_log=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="server")
     thread.start()

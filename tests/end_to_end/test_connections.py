@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from service.connection import BoundedConnection
 from service.settings import LimitSettings, SchedulingSettings, Settings
-from tests.end_to_end.conftest import until
-from tests.service.api.reversing import ReversingEngine
+from tests.end_to_end.conftest import live_server, until
+from tests.service.api.reversing import ReversingEngine, serving
 
 BODY = json.dumps({"q": "a b", "source": "fr", "target": "en"}).encode()
 HEAD = (
@@ -121,3 +123,58 @@ def test_a_body_that_is_announced_is_only_sent_when_it_fits(connection: socket.s
 def test_what_is_not_http_is_refused(connection: socket.socket) -> None:
     connection.sendall(b"bonjour\r\n\r\n")
     assert read(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_head_that_is_too_large_is_refused(connection: socket.socket) -> None:
+    connection.sendall(
+        b"GET /health HTTP/1.1\r\nHost: service\r\nX: " + b"x" * 65_536 + b"\r\n\r\n"
+    )
+    assert read(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_head_that_grows_too_large_is_refused_before_it_ends(connection: socket.socket) -> None:
+    connection.sendall(b"GET /health HTTP/1.1\r\nHost: service\r\nX: ")
+    with suppress(ConnectionError):  # the refusal closes it
+        for _ in range(100):
+            connection.sendall(b"x" * 100_000)
+        raise AssertionError("10 MB of a header were taken")
+
+
+def test_many_headers_count_together(connection: socket.socket) -> None:
+    headers = b"".join(b"X-%d: x\r\n" % number for number in range(10_000))
+    connection.sendall(b"GET /health HTTP/1.1\r\nHost: service\r\n" + headers + b"\r\n")
+    assert read(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_long_target_counts_too(connection: socket.socket) -> None:
+    connection.sendall(b"GET /health?q=" + b"x" * 65_536 + b" HTTP/1.1\r\nHost: service\r\n\r\n")
+    assert read(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_heads_of_one_connection_do_not_add_up(connection: socket.socket) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: service\r\nX: " + b"x" * 40_000 + b"\r\n\r\n"
+    for _ in range(3):
+        connection.sendall(request[:20_000])
+        connection.sendall(request[20_000:])
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+class Hasty(BoundedConnection):
+    head_seconds = 0.2
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost:"])
+def test_a_head_that_never_arrives_is_not_waited_for(sent: bytes) -> None:
+    with live_server(Settings(), serving(ReversingEngine()), Hasty) as url:
+        address = urlsplit(url)
+        assert address.hostname is not None
+        assert address.port is not None
+        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+            connection.sendall(sent)
+            assert read(connection) == b""
+        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+            for _ in range(2):
+                connection.sendall(b"GET /health HTTP/1.1\r\nHost: service\r\n\r\n")
+                assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+            connection.sendall(b"GET")
+            assert read(connection) == b""

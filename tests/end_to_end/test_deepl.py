@@ -70,10 +70,9 @@ def test_the_official_clients_options(translator: deepl.DeepLClient) -> None:
     ("options", "says"),
     [
         ({"formality": "more"}, "'formality' is not supported for given 'target_lang'."),
-        ({"split_sentences": "nonewlines"}, "Value for 'split_sentences' not supported."),
+        ({"split_sentences": "2"}, "Value for 'split_sentences' not supported."),
         ({"model_type": "quality_optimized"}, "Value for 'model_type' not supported."),
-        ({"tag_handling": "xml"}, "Parameter 'tag_handling' is not supported here."),
-        ({"glossary": "id", "source_lang": "FR"}, "Parameter 'glossary_id' is not supported here."),
+        ({"tag_handling": "sgml"}, "Value for 'tag_handling' not supported."),
         ({"custom_instructions": ["a"]}, "Parameter 'custom_instructions' is not supported here."),
     ],
 )

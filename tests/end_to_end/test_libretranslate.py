@@ -13,6 +13,7 @@ import pytest
 from libretranslatepy import LibreTranslateAPI
 
 from service.app import create_app
+from service.documents.file_types import MEDIA_TYPES
 from service.errors import InvalidSettings
 from service.settings import DetectionSettings, LimitSettings, Settings, SuggestionSettings
 from tests.end_to_end.conftest import FR_EN, live_server
@@ -160,12 +161,13 @@ def test_frontend_settings(client: httpx.Client, path: str) -> None:
         "apiKeys": False,
         "keyRequired": False,
         "suggestions": False,
-        "filesTranslation": False,
-        "supportedFilesFormat": [],
+        "filesTranslation": True,
+        "supportedFilesFormat": list(MEDIA_TYPES),
         "language": {
             "source": {"code": "auto", "name": "Auto Detect"},
             "target": {"code": "en", "name": "English"},
         },
+        "alignments": True,  # ours
     }
 
 

@@ -4,10 +4,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import structlog
+from python_multipart import create_form_parser
+from python_multipart.exceptions import FormParserError
 
 from service import logs
 from service.settings import ServerSettings
@@ -71,3 +74,18 @@ def test_a_failure_is_told_without_its_message() -> None:
     assert told["error"] == "ValueError"
     assert "fail" in str(told["frames"])
     assert "quoting" not in str(told)
+
+
+def test_the_parser_of_forms_does_not_quote_its_clients() -> None:
+    stream = io.StringIO()
+    logs.configure(ServerSettings(), stream)
+    fields: list[object] = []
+    for content_type, body in (
+        (b"multipart/form-data; boundary=b", b"--b\r\nsecr\x00et: a\r\n\r\n"),
+        (b"multipart/form-data", b""),
+    ):
+        with suppress(FormParserError, ValueError):
+            parser = create_form_parser({"Content-Type": content_type}, fields.append, None)
+            parser.write(body)
+            raise AssertionError("it was parsed")
+    assert stream.getvalue() == ""

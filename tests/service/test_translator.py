@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain import (
@@ -59,7 +59,7 @@ def translator(engine: ReversingEngine, admission: Admission) -> Translator:
     return translator_with(engine, admission)
 
 
-def translator_with(engine: Decoder, admission: Admission) -> Translator:
+def translator_with(engine: Decoder, admission: Admission, *, attention: bool = True) -> Translator:
     return Translator(
         text=Words(),
         languages=Languages([LanguagePair(source="fr", target="en")]),
@@ -67,6 +67,7 @@ def translator_with(engine: Decoder, admission: Admission) -> Translator:
         admission=admission,
         metrics=Metrics(),
         bulk_from_sentences=3,
+        attention=attention,
     )
 
 
@@ -268,6 +269,7 @@ SPANS = (
 parts = st.lists(st.sampled_from((*SPANS, "le", "chat", "201", "302", "\n", "\r\n\r\n", "\t\n ")))
 
 
+@settings(deadline=None)
 @given(st.lists(parts.map(" ".join), min_size=1, max_size=3), st.integers(0, 99))
 def test_placeholders_and_separators_survive_any_model(texts: list[str], seed: int) -> None:
     async def scenario() -> None:
@@ -313,6 +315,7 @@ async def test_placeholders_are_words_to_those_who_want_it_so(translator: Transl
 lines = st.lists(st.sampled_from(["a", "bc", " ", "\n", "\r\n", "😀", "1", "\x00", "\u2028"]))
 
 
+@settings(deadline=None)
 @given(st.lists(lines.map("".join), max_size=3))
 def test_what_is_not_a_sentence_stays_byte_for_byte(texts: list[str]) -> None:
     async def scenario() -> None:

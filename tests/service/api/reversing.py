@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
@@ -75,6 +76,7 @@ class ReversingEngine:
     def _answer(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             self.steps += 1
+            job.begun = time.monotonic()
             self.rows += job.options.beam_size
             if self.failure is not None:
                 job.fail(self.failure)

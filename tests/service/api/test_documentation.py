@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -38,11 +39,15 @@ async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> No
     examples = content["application/json"]["examples"]
     assert set(examples) == {
         "one text",
+        "a piece of XML",
+        "a glossary",
         "detection",
         "many texts",
         "a piece of a page",
         "alternatives",
         "options",
+        "alignments",
+        "a stream",
         "minimum Bayes risk",
     }
     for example in examples.values():
@@ -50,6 +55,12 @@ async def test_every_example_works_as_it_stands(client: httpx.AsyncClient) -> No
         assert reply.status_code == 200, reply.text
     form = content["application/x-www-form-urlencoded"]
     assert (await client.post("/translate", data=form["example"])).status_code == 200
+
+
+async def test_a_stream_has_an_example(client: httpx.AsyncClient) -> None:
+    content = (await operation(client))["responses"]["200"]["content"]["text/event-stream"]
+    names = re.findall(r"^event: (\w+)\ndata: \{.*\}\n$", content["example"], re.MULTILINE)
+    assert names == ["sentence", "sentence", "done"]
 
 
 async def test_every_field_is_described(client: httpx.AsyncClient) -> None:
@@ -73,3 +84,10 @@ async def test_every_error_status_has_an_example(client: httpx.AsyncClient) -> N
         for example in response["content"]["application/json"]["examples"].values():
             assert set(example["value"]) >= {"translatedText" if status == "200" else "error"}
     assert "Retry-After" in responses["503"]["headers"]
+
+
+async def test_every_reference_is_there(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/openapi.json")).text
+    found = re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', text)
+    assert len(found) == text.count('"$ref"')
+    assert set(found) <= set(json.loads(text)["components"]["schemas"])

@@ -408,7 +408,7 @@ def test_whatever_the_parameters_are_they_are_understood_or_refused(
 ) -> None:
     given_parameters = parameters | ({"q": "a", **FR_EN} if complete else {})
     try:
-        asked = translation_request(parse(given_parameters), Settings(), deadline=0.0)
+        asked = translation_request(parse(given_parameters), Settings(), arrived=0.0)
     except ServiceError:
         return
     assert isinstance(asked, TranslationRequest)

@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.errors import ModelFailure
 from tests.service.api.reversing import ReversingEngine
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +77,8 @@ async def test_metrics(client: httpx.AsyncClient, engine: ReversingEngine) -> No
     assert found["seq2seq_finished_total", "length"] == 0
     assert found["seq2seq_engine_steps_total",] == engine.steps
     assert found["seq2seq_engine_rows_total",] == engine.rows
+    assert found["seq2seq_errors_total", "InvalidRequest"] == 1
+    assert found["seq2seq_requests_in_progress",] == 1  # this one
     assert found["seq2seq_waiting_items",] == 0
     assert found["seq2seq_waiting_characters",] == 0
 
@@ -100,3 +103,14 @@ async def test_what_is_served_is_a_metric(client: httpx.AsyncClient) -> None:
 
 async def test_two_apps_do_not_share_metrics(client: httpx.AsyncClient) -> None:
     assert ("seq2seq_requests_total", "/translate", "200") not in await samples(client)
+
+
+async def test_times_of_sentences(client: httpx.AsyncClient, engine: ReversingEngine) -> None:
+    await client.post("/translate", json=BODY)
+    engine.failure = ModelFailure("broken")
+    await client.post("/translate", json=BODY | {"q": "z"})
+    found = await samples(client)
+    for name in ("queue", "decode"):
+        assert found[f"seq2seq_{name}_seconds_count",] == 4
+        assert 0 <= found[f"seq2seq_{name}_seconds_sum",] < 60
+    assert found["seq2seq_errors_total", "ModelFailure"] == 1

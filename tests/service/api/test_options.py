@@ -265,8 +265,16 @@ def test_the_documentation_names_every_option() -> None:
         "target_prefix",
         "retry_repetitions",
         "protect_placeholders",
+        "split_sentences",
+        "glossary",
+        "do_not_translate",
+        "do_not_translate_ranges",
         "replace_unknowns",
         "return_scores",
+        "return_alignments",
+        "return_details",
+        "deadline_seconds",
+        "stream",
     }
     known = set(DecodingOptions.__dataclass_fields__) - {"scored_target", "start"}
     assert known | derived == set(OWN_FIELDS)

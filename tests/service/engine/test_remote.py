@@ -68,7 +68,7 @@ def test_messages_come_back_as_they_were() -> None:
     submit = Submit((Sentence(7, (1, 2, 3), options, Priority.BULK),))
     assert REQUEST.validate_json(to_json(submit)) == submit
     hypothesis = Hypothesis((5, 6), -1 / 3, FinishReason.LENGTH, ((0.1, 0.9), (1.0, 0.0)))
-    answer = Answer(7, (hypothesis, replace(hypothesis, score=-math.inf)), "", 3, 4, 5)
+    answer = Answer(7, (hypothesis, replace(hypothesis, score=-math.inf)), "", 3, 4, 5, 0.1, 2.5)
     assert REPLY.validate_json(to_json(answer)) == answer
 
 
@@ -81,6 +81,10 @@ def test_jobs_get_what_the_search_finds() -> None:
         assert remote.steps == engine.steps > 0
         assert remote.rows == engine.rows
         assert remote.waiting == 0
+    for one in jobs:
+        assert one.begun is not None
+        assert one.ended is not None
+        assert one.made <= one.begun <= one.ended
     for one, hypotheses in zip(jobs, found, strict=True):
         expected = decode(TableModel(TARGET), [one.source_ids], [one.options], TARGET)
         assert hypotheses == expected[0]

@@ -245,6 +245,9 @@ def test_nothing_else_of_a_job_changes_its_result() -> None:
         "priority",
         "result",
         "company",
+        "made",
+        "begun",
+        "ended",
     }
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,55 +11,12 @@ import turbohtml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.domain import DecodingOptions, FinishReason, Format, Hypothesis, Segment
-from service.metrics import Metrics
-from service.package.manifest import LanguagePair
-from service.scheduling.admission import Admission
-from service.scheduling.job import Job
-from service.settings import SchedulingSettings
-from service.text import html
-from service.text.languages import Languages
+from service.domain import Format, Segment
+from service.text.document import document
 from service.text.passage import Sentence
+from service.text.protection import EVERYTHING
 from service.text.segmenter import segments
-from service.translator import Translator
-from tests.service.api.reversing import Words
-from tests.service.test_translator import asking
-
-
-class AnyModel:
-    """Shuffles, drops and doubles words, and attends to anything."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def submit(self, jobs: Any) -> None:
-        for job in jobs:
-            job.finish(tuple(self._hypothesis(job) for _ in range(job.options.num_hypotheses)))
-
-    def _hypothesis(self, job: Job) -> Hypothesis:
-        ids = self._random.sample(job.source_ids, k=len(job.source_ids))
-        if self._random.random() < 0.3:
-            ids = self._random.choices(job.source_ids, k=self._random.randint(1, 9))
-        attention = [[self._random.random() ** 4 for _ in job.source_ids] for _ in ids]
-        return Hypothesis(tuple(ids), 0.0, FinishReason.END, tuple(map(tuple, attention)))
-
-
-def translated(text: str, seed: int, *, attention: bool = True) -> str:
-    async def scenario() -> str:
-        translator = Translator(
-            text=Words(),
-            languages=Languages([LanguagePair(source="fr", target="en")]),
-            decoder=AnyModel(seed),
-            admission=Admission(SchedulingSettings(max_waiting_characters=10**7)),
-            metrics=Metrics(),
-            bulk_from_sentences=3,
-            attention=attention,
-        )
-        request = replace(asking(text, options=DecodingOptions(), seconds=60), format=Format.HTML)
-        (found,) = await translator.translate(request)
-        return found.text
-
-    return asyncio.run(scenario())
+from tests.service.text.any_model import translated
 
 
 def tokens(text: str) -> Iterator[str]:
@@ -144,15 +98,38 @@ MARKUP = (
         "<em></em>",
     ),
 )
+RARE = (
+    *("<xmp><b></xmp>", "<plaintext>", "<noscript>", "</noscript>", "<title><b>", "<!", "<?"),
+    *("<select><option>", "</select>", "<svg>", "</svg>", "<svg><foreignObject>", "<math><mtext>"),
+    *("<![CDATA[un]]>", "<svg><![CDATA[un <b>]]>", "<template>", "</template>", "<nobr>"),
+    *("<button>", "</button>", "<table>", "<td>", "<caption>", "<x:y a:b='c'>", "</x:y>", "<form>"),
+    *("<ruby>un<rt>deux</ruby>", "<body class=x>", "<html lang=fr>", "</body>", "<b/>", "<dd>"),
+    *("<i a=b/c>", "<a href=x", "<object>", "<iframe>un</iframe>", "<image>", "<b a=1 a=2>"),
+    *("</b x=1>", "</br>", "<textarea>\n", "<pre>\n", "<a\tb\n=c>", "<font size=1>", "</font>"),
+    *("&eacute", "&amp", "&notit;", "&#x41", "&#0;", "&#128;", "\x00", "\f", "&ampun", "\r", "]]>"),
+)
 TEXT = ("un", "deux", "chat", " ", " ", " ", "\n", "\r\n", ". Un", "&amp;", "&eacute;", "&lt;b&gt;",
         "&nbsp;", "&", "{name}", "%s", "201", "\u00e9", "\ufffc", "&#123;x}")  # fmt: skip
 pages = st.lists(st.sampled_from((*MARKUP, *TEXT, *TEXT)), max_size=30).map("".join)
+odd_pages = st.one_of(
+    st.lists(st.sampled_from((*MARKUP, *RARE, *RARE, *TEXT, *TEXT)), max_size=14).map("".join),
+    st.text(alphabet="<>/abi!-= &;#xp\n'\"\u00e9?[]", max_size=40),
+)
 
 
 @given(pages, st.integers(0, 99), st.booleans())
 @settings(max_examples=400, deadline=None)
 @example("<b>Rouge</b> est <i>la voiture</i> <img src=x><a>un <b>deux</b></a><b>", 1, True)
 def test_markup_comes_out_as_it_went_in(text: str, seed: int, attention: bool) -> None:
+    found = translated(text, seed, attention=attention)
+    assert Counter(tokens(found)) == Counter(tokens(text))
+    assert elements(found) == elements(text)
+
+
+@given(odd_pages, st.integers(0, 99), st.booleans())
+@settings(max_examples=300, deadline=None)
+@example("<noscript><img src=x> un", 0, True)
+def test_odd_markup_too(text: str, seed: int, attention: bool) -> None:
     found = translated(text, seed, attention=attention)
     assert Counter(tokens(found)) == Counter(tokens(text))
     assert elements(found) == elements(text)
@@ -184,7 +161,7 @@ def cut(text: str) -> list[Segment]:
 
 @given(pages)
 def test_all_segments_joined_are_the_page(text: str) -> None:
-    pieces = html.document(text, protect=True).segments(cut)
+    pieces = document(text, Format.HTML, EVERYTHING).segments(cut)
     written = (piece.written if isinstance(piece, Sentence) else piece.text for piece in pieces)
     assert "".join(written) == text
 
@@ -192,7 +169,7 @@ def test_all_segments_joined_are_the_page(text: str) -> None:
 def sentences(text: str) -> list[str]:
     return [
         piece.text
-        for piece in html.document(text, protect=True).segments(cut)
+        for piece in document(text, Format.HTML, EVERYTHING).segments(cut)
         if piece.translatable
     ]
 

@@ -11,6 +11,7 @@ from service.domain import Segment
 from service.text import placeholders, stand_ins
 from service.text.assembly import assembled
 from service.text.passage import Document, Sentence
+from service.text.protection import EVERYTHING
 from service.text.segmenter import segments
 
 ICU = "{n, plural,\n one {Un fichier. Deux ?} other {# fichiers}}"
@@ -80,7 +81,7 @@ def cut(text: str) -> list[Segment]:
 @given(st.lists(st.sampled_from((*SPANS, *PROSE, "Le chat dort. ", "\r\n", "\t", "mot"))))
 def test_a_passage_keeps_its_text_and_cuts_no_span(parts: list[str]) -> None:
     text = "".join(parts)
-    pieces = Document.plain(text, protect=True).segments(cut)
+    pieces = Document.plain(text, EVERYTHING).segments(cut)
     assert "".join(piece.text for piece in pieces) == text
     ends = set(accumulate(len(piece.text) for piece in pieces))
     assert not any(start < end < stop for start, stop in placeholders.find(text) for end in ends)
@@ -89,7 +90,7 @@ def test_a_passage_keeps_its_text_and_cuts_no_span(parts: list[str]) -> None:
 
 
 def test_a_placeholder_alone_is_no_sentence_and_ends_none() -> None:
-    pieces = Document.plain(f"{{name}} %s!\nVous avez {ICU} ici. Oui.", protect=True).segments(cut)
+    pieces = Document.plain(f"{{name}} %s!\nVous avez {ICU} ici. Oui.", EVERYTHING).segments(cut)
     assert [piece.text for piece in pieces if piece.translatable] == [
         f"Vous avez {ICU} ici.",
         "Oui.",
@@ -97,7 +98,7 @@ def test_a_placeholder_alone_is_no_sentence_and_ends_none() -> None:
 
 
 def sentence(text: str) -> Sentence:
-    (piece,) = Document.plain(text, protect=True).segments(cut)
+    (piece,) = Document.plain(text, EVERYTHING).segments(cut)
     assert isinstance(piece, Sentence)
     return piece
 

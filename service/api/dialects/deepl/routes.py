@@ -7,24 +7,39 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from service.access.account import ACCOUNT
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
-from service.api.dialects.deepl.fields import MODEL_TYPE, TranslateBody, parse
+from service.api.dialects.deepl import glossaries
+from service.api.dialects.deepl.documents import (
+    Document,
+    DocumentState,
+    deepl_document_result,
+    deepl_document_status,
+    deepl_upload_document,
+    key_documentation,
+    upload_documentation,
+)
+from service.api.dialects.deepl.fields import MODEL_TYPE, REPEATABLE, TranslateBody, parse
 from service.api.dialects.deepl.languages import sources, targets, written
+from service.api.dialects.deepl.replies import DIALECT, in_json, trace
 from service.domain import TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
 from service.settings import LimitSettings, Settings
 from service.source_language import translate_each
 
-DIALECT = Dialect(prefix="/v2/", error_body=lambda message: {"message": message})
+DIALECTS = (
+    DIALECT,
+    Dialect(prefix="/v3/", error_body=DIALECT.error_body, statuses=DIALECT.statuses),
+)
 UNLIMITED = 1_000_000_000_000
 """What DeepL gives as the limit of subscriptions that have none."""
 
@@ -53,10 +68,13 @@ class Language(BaseModel):
 
 
 class Usage(BaseModel):
-    """Characters translated by POST /v2/translate since the service was started."""
+    """Characters translated for the request's key this month (UTC), or where there are no keys, by
+    POST /v2/translate since the service was started."""
 
     character_count: int
-    character_limit: int = Field(description="There is none; this is what DeepL says then.")
+    character_limit: int = Field(
+        description=f"Of the key, in a month; {UNLIMITED}, as DeepL says, where there is none."
+    )
 
 
 def router() -> APIRouter:
@@ -70,7 +88,7 @@ def router() -> APIRouter:
         methods=["POST"],
         summary="Translate texts, as DeepL does",
         response_model=Translations,
-        responses=DIALECT.documented(400, 413, 415, 500, 503, 504),
+        responses=DIALECT.documented(400, 403, 404, 413, 415, 500, 503, 504),
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -102,22 +120,59 @@ def router() -> APIRouter:
         summary="Characters so far",
         response_model=Usage,
     )
+    _add_documents(routes)
+    glossaries.add_to(routes)
     return routes
+
+
+def _add_documents(routes: APIRouter) -> None:
+    routes.add_api_route(
+        "/v2/document",
+        deepl_upload_document,
+        methods=["POST"],
+        summary="Begin to translate a document",
+        response_model=Document,
+        responses=DIALECT.documented(400, 403, 413, 415, 503),
+        openapi_extra={"requestBody": upload_documentation()},
+    )
+    routes.add_api_route(
+        "/v2/document/{document_id}",
+        deepl_document_status,
+        methods=["POST"],
+        summary="How far a document has got",
+        response_model=DocumentState,
+        responses=DIALECT.documented(400, 404, 413, 415),
+        openapi_extra={"requestBody": key_documentation()},
+    )
+    routes.add_api_route(
+        "/v2/document/{document_id}/result",
+        deepl_document_result,
+        methods=["POST"],
+        summary="Fetch a translated document, once",
+        response_class=Response,
+        responses={
+            200: {"content": {"application/octet-stream": {"schema": {"format": "binary"}}}},
+            **DIALECT.documented(400, 404, 413, 415, 503),
+        },
+        openapi_extra={"requestBody": key_documentation()},
+    )
 
 
 async def deepl_translate(request: Request, service: ServiceDep) -> Response:
     """Translate texts. Parameters come as JSON or as a form.
 
-    The authentication key is accepted and ignored.
+    The authentication key is ignored where the service needs none.
     """
     service.translator.require_room()
     seconds = service.settings.scheduling.deadline_seconds
     deadline = time.monotonic() + seconds
-    body = parse(await read_parameters(request, seconds, ("text",)))
+    body = parse(await read_parameters(request, seconds, REPEATABLE))
     if excess := _excess(body, service.settings.limits):
-        return DIALECT.error(413, excess, _trace())
+        return DIALECT.error(413, excess, trace())
     languages = await _sources(body, service)
-    asked = _request(body, service.settings, deadline)
+    asked = replace(
+        _request(body, service.settings, deadline), glossary=glossaries.terms(body, service)
+    )
     work = translate_each(service.translator, asked, languages)
     found = await while_connected(request, work)
     service.deepl_characters += sum(map(len, body.text))
@@ -125,7 +180,7 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
         _translation(body, text, language, one.text)
         for text, language, one in zip(body.text, languages, found, strict=True)
     ]
-    return _json({"translations": translations})
+    return in_json({"translations": translations})
 
 
 async def deepl_languages(request: Request, service: ServiceDep) -> Response:
@@ -134,16 +189,21 @@ async def deepl_languages(request: Request, service: ServiceDep) -> Response:
     parameters = await read_parameters(request, service.settings.scheduling.deadline_seconds, ())
     match parameters.get("type", "source"):
         case "source":
-            return _json(sources(service.languages))
+            return in_json(sources(service.languages))
         case "target":
-            return _json(targets(service.languages))
+            return in_json(targets(service.languages))
         case _:
             raise InvalidRequest("Value for 'type' not supported.")
 
 
 async def deepl_usage(service: ServiceDep) -> Response:
     """How much was translated."""
-    return _json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
+    account = ACCOUNT.get()
+    if account is None:
+        return in_json({"character_count": service.deepl_characters, "character_limit": UNLIMITED})
+    limit = account.characters_per_month
+    count = account.characters if limit is None else min(account.characters, limit)
+    return in_json({"character_count": count, "character_limit": limit or UNLIMITED})
 
 
 def _excess(body: TranslateBody, limits: LimitSettings) -> str:
@@ -163,6 +223,9 @@ def _request(body: TranslateBody, settings: Settings, deadline: float) -> Transl
         target=body.target_lang,
         options=settings.decoding.options(),
         deadline=deadline,
+        format=body.format,
+        splitting=body.splitting,
+        tags=body.tags,
         retry_repetitions=settings.decoding.retry_repetitions,
     )
 
@@ -183,7 +246,7 @@ async def _sources(body: TranslateBody, service: Service) -> list[str]:
     if service.source_languages is None:
         raise InvalidRequest("Parameter 'source_lang' not specified; languages are not detected.")
     detect = service.source_languages.for_target
-    detected = await asyncio.to_thread(detect, body.text, body.target_lang)
+    detected = await asyncio.to_thread(detect, body.text, body.target_lang, body.format)
     return [one.language for one in detected]
 
 
@@ -197,12 +260,3 @@ def _translation(body: TranslateBody, text: str, source: str, translation: str) 
     if body.model_type is not None:
         fields["model_type_used"] = MODEL_TYPE
     return fields
-
-
-def _json(content: object) -> Response:
-    return JSONResponse(content, headers=_trace())
-
-
-def _trace() -> dict[str, str]:
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
-    return {"X-Trace-ID": request_id} if request_id else {}

@@ -80,13 +80,13 @@ async def sources(body: TranslateBody, service: Service) -> list[DetectedLanguag
     """The language of each text; None where the client says it, or none is detected.
 
     Raises:
+        InvalidRequest: a text is not what the format says.
         UnsupportedLanguage: the model does not translate into the target.
     """
     if body.source.strip().lower() != AUTO or service.source_languages is None:
         return None
     detect = service.source_languages.for_target
-    # Other formats are refused when the request is made of the body.
-    form = Format.HTML if body.format == Format.HTML else Format.TEXT
+    form = Format(body.format or Format.TEXT)
     return await _run(body.texts, form, detect, body.texts, body.target, form)
 
 

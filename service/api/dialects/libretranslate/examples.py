@@ -85,6 +85,22 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "format": "html",
         }
     },
+    "a piece of XML": {
+        "value": {
+            "q": "<p>Le <b>chat</b> dort.</p>",
+            "source": "fr",
+            "target": "en",
+            "format": "xml",
+        }
+    },
+    "a glossary": {
+        "value": {
+            "q": "Le chat dort.",
+            "source": "fr",
+            "target": "en",
+            "glossary": {"chat": "tomcat"},
+        }
+    },
     "alternatives": {
         "value": {"q": "Merci beaucoup.", "source": "fr", "target": "en", "alternatives": 2}
     },
@@ -96,6 +112,24 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "beam_size": 5,
             "num_hypotheses": 3,
             "return_scores": True,
+        }
+    },
+    "alignments": {
+        "value": {
+            "q": "Le chat noir dort.",
+            "source": "fr",
+            "target": "en",
+            "return_alignments": True,
+            "return_details": True,
+            "deadline_seconds": 5,
+        }
+    },
+    "a stream": {
+        "value": {
+            "q": "Le chat dort. Où est la gare ?",
+            "source": "fr",
+            "target": "en",
+            "stream": True,
         }
     },
     "minimum Bayes risk": {
@@ -119,6 +153,19 @@ REPLIES: dict[str, dict[str, Any]] = {
     },
     "many texts": {"value": {"translatedText": ["The cat sleeps.", "It is nice weather today."]}},
     "a piece of a page": {"value": {"translatedText": "<p>The <b>cat</b> sleeps.</p>"}},
+    "a piece of XML": {"value": {"translatedText": "<p>The <b>cat</b> sleeps.</p>"}},
+    "a glossary": {
+        "value": {
+            "translatedText": "The tomcat sleeps.",
+            "finish_reason": "eos",
+            "sentences": [
+                {
+                    "source": "Le chat dort.",
+                    "translations": [{"text": "The tomcat sleeps.", "finish_reason": "eos"}],
+                }
+            ],
+        }
+    },
     "alternatives": {
         "value": {
             "translatedText": "Thank you very much.",
@@ -148,4 +195,55 @@ REPLIES: dict[str, dict[str, Any]] = {
             ],
         }
     },
+    "alignments": {
+        "value": {
+            "translatedText": "The black cat sleeps.",
+            "finish_reason": "eos",
+            "sentences": [
+                {
+                    "source": "Le chat noir dort.",
+                    "source_range": [0, 18],
+                    "target_range": [0, 21],
+                    "translations": [{"text": "The black cat sleeps.", "finish_reason": "eos"}],
+                }
+            ],
+            "alignments": [
+                {"source": [0, 2], "target": [0, 3]},
+                {"source": [8, 12], "target": [4, 9]},
+                {"source": [3, 7], "target": [10, 13]},
+                {"source": [13, 17], "target": [14, 20]},
+                {"source": [17, 18], "target": [20, 21]},
+            ],
+            "details": {
+                "request_id": "order-1234",
+                "model": "fr-en",
+                "variant": "int8",
+                "precision": "int8",
+                "device": "cpu",
+                "provider": "CPUExecutionProvider",
+            },
+        }
+    },
+}
+
+EVENTS = "text/event-stream"
+STREAM: dict[str, Any] = {
+    "schema": {
+        "type": "string",
+        "description": "With stream. Each event `sentence` holds what `sentences` of the reply "
+        "says of it, its ranges and, with return_alignments, its alignments.",
+    },
+    "example": """event: sentence
+data: {"source":"Le chat dort.","translations":[{"text":"The cat sleeps.","finish_reason":"eos"}],\
+"source_range":[0,13],"target_range":[0,15]}
+
+event: sentence
+data: {"source":"Où est la gare ?","translations":[{"text":"Where's the station?",\
+"finish_reason":"eos"}],"source_range":[14,30],"target_range":[16,36]}
+
+event: done
+data: {"translatedText":"The cat sleeps. Where's the station?","finish_reason":"eos",\
+"sentences":[…]}
+
+""".replace("\\\n", ""),
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from service.domain import Priority, Selection
+from service.domain import Priority, Selection, Splitting
 from service.errors import InvalidRequest
 
 
@@ -21,6 +21,9 @@ def _refuse_boolean(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_refuse_boolean)]
 Number = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
 Texts = str | list[str]
+Glossary = str | dict[str, str]
+Range = tuple[int, int]
+Ranges = list[Range] | list[list[Range]]
 
 
 class TranslateBody(BaseModel):
@@ -40,7 +43,8 @@ class TranslateBody(BaseModel):
     target: str = Field(description="Language to translate into.", examples=["en"])
     format: str = Field(
         default="text",
-        description="`text`, or `html` for a page or a part of one: its markup stays as it is.",
+        description="`text`, `html` for a page or a part of one, or `xml` for a well-formed "
+        "document or a part of one: markup stays as it is.",
         examples=["text"],
     )
     alternatives: Whole = Field(
@@ -49,7 +53,7 @@ class TranslateBody(BaseModel):
         "hold them is widened.",
         examples=[0],
     )
-    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+    api_key: str = Field(default="", description="Ignored where no keys are needed.", examples=[""])
     beam_size: Whole = Field(
         default=0, description="Hypotheses kept at each step; 1 is greedy search and fastest."
     )
@@ -147,6 +151,12 @@ class TranslateBody(BaseModel):
         description="`bulk` translations get what `interactive` ones leave, but always a share. By "
         "default a request of many sentences is bulk.",
     )
+    deadline_seconds: Number = Field(
+        default=0.0,
+        description="How long the client waits, from the arrival of the request on. When it is "
+        "over, nothing is translated any more and the status is 504. By default, and at most, as "
+        "long as the service allows.",
+    )
     max_decoding_length_ratio: Number = Field(
         default=0.0,
         description="The same as a multiple of the source sentence's tokens; the lesser of the two "
@@ -162,6 +172,28 @@ class TranslateBody(BaseModel):
         description="Whether placeholders such as `{name}`, `%s` and `<0/>`, URLs and e-mail "
         "addresses are in the translation exactly as in the text.",
     )
+    glossary: Glossary = Field(
+        default={},
+        description="Terms and how they are translated, wherever they stand as whole words: an "
+        "object, or lines of a term, a tabulator and its translation.",
+        examples=[{}],
+    )
+    do_not_translate: Texts = Field(
+        default=[], description="Terms that are in the translation as in the text.", examples=[[]]
+    )
+    do_not_translate_ranges: Ranges = Field(
+        default=[],
+        description="Characters that are not translated, as pairs of a start and an end: a list of "
+        "pairs if q is a text, else a list of such lists.",
+        examples=[[]],
+    )
+    split_sentences: Literal[Splitting.LINES, Splitting.WRAPPED, Splitting.NONE] | None = Field(
+        default=None,
+        description="Where sentences end. `lines`: at punctuation and where lines end. `wrapped`, "
+        "for text whose lines end at a column: at punctuation, blank lines and list items, but not "
+        "at other line breaks. `none`: a text, or a block of it, is one sentence. By default "
+        "`wrapped` for html, else `lines`.",
+    )
     replace_unknowns: bool = Field(
         default=False,
         description="Write the source token that it attended to most in place of an unknown token.",
@@ -172,6 +204,22 @@ class TranslateBody(BaseModel):
     )
     return_scores: bool = Field(
         default=False, description="Whether `sentences` holds the scores of the hypotheses."
+    )
+    return_alignments: bool = Field(
+        default=False,
+        description="Whether `alignments` says which characters of the translation belong to "
+        "which ones of the text, and `sentences` where each sentence is.",
+    )
+    stream: bool = Field(
+        default=False,
+        description="Whether to answer with Server-Sent Events: an event `sentence` for each "
+        "sentence as soon as it is done, in order, then `done` with the reply, or `error`. `q` "
+        "must be one text.",
+    )
+    return_details: bool = Field(
+        default=False,
+        description="Whether `details` says what translated it: the model, its variant, and the "
+        "request's id.",
     )
 
     @property
@@ -189,7 +237,18 @@ LIBRETRANSLATES = frozenset({"q", "source", "target", "format", "alternatives", 
 OWN_FIELDS = frozenset(TranslateBody.model_fields) - LIBRETRANSLATES
 REQUIRED = ("q", "source", "target")
 TEXTS = "must be a string or an array of strings"
-REPEATABLE = ("q", "suppress_sequences", "end_token", "target_prefix", "translation")
+RANGES = (
+    "must be an array of pairs [start, end] of characters that the text has if q is a string, else "
+    "an array of as many such arrays as q has texts"
+)
+REPEATABLE = (
+    "q",
+    "suppress_sequences",
+    "end_token",
+    "target_prefix",
+    "translation",
+    "do_not_translate",
+)
 """What a form may repeat to send a list."""
 _TYPES: dict[object, str] = {
     Whole: "is not a number",
@@ -205,6 +264,9 @@ EXPECTED = {
     "suppress_sequences": "must be an array of strings and arrays of strings",
     "selection": f"must be {' or '.join(Selection)}",
     "priority": f"must be {' or '.join(Priority)}",
+    "split_sentences": f"must be {' or '.join(Splitting)}",
+    "glossary": "must be an object of strings, or a string of lines with a tabulator each",
+    "do_not_translate_ranges": RANGES,
     "translation": TEXTS,
 }
 """What is wrong with a value of the wrong type."""
@@ -225,7 +287,7 @@ class ScoreBody(BaseModel):
     )
     source: str = Field(description="Language of the text.", examples=["fr"])
     target: str = Field(description="Language of the translation.", examples=["en"])
-    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+    api_key: str = Field(default="", description="Ignored where no keys are needed.", examples=[""])
 
 
 class DetectBody(BaseModel):
@@ -237,7 +299,7 @@ class DetectBody(BaseModel):
         description="Text whose language is asked for; a list of texts has one answer.",
         examples=["Bonjour tout le monde."],
     )
-    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+    api_key: str = Field(default="", description="Ignored where no keys are needed.", examples=[""])
 
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from service.api.dependencies import Service, ServiceDep
 from service.api.dialects.libretranslate.detection import AUTO
+from service.api.dialects.libretranslate.documents import supported
 
 PREFERRED_TARGET = "en"
 KEYSTROKE_MILLISECONDS = 500
@@ -40,6 +41,9 @@ class FrontendSettings(BaseModel):
     filesTranslation: bool  # noqa: N815
     supportedFilesFormat: list[str]  # noqa: N815
     language: FrontendLanguages
+    alignments: bool = Field(
+        description="Whether there is return_alignments. Not LibreTranslate's."
+    )
 
 
 async def frontend_settings(service: ServiceDep) -> Response:
@@ -47,12 +51,14 @@ async def frontend_settings(service: ServiceDep) -> Response:
     settings = FrontendSettings(
         charLimit=service.settings.limits.max_characters,
         frontendTimeout=KEYSTROKE_MILLISECONDS,
-        apiKeys=False,
-        keyRequired=False,
+        apiKeys=service.settings.access.keys_file is not None,
+        keyRequired=service.settings.access.keys_file is not None
+        and service.settings.access.keys_required,
         suggestions=service.suggestions is not None,
-        filesTranslation=False,
-        supportedFilesFormat=[],
+        filesTranslation=service.settings.documents.enabled,
+        supportedFilesFormat=supported(service),
         language=_languages(service),
+        alignments=service.translator.has_attention,
     )
     return JSONResponse(settings.model_dump())
 

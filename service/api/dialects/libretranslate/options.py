@@ -38,6 +38,7 @@ def bounds(settings: Settings) -> Bounds:
     """Least, greatest and default value of every number."""
     limits, defaults = settings.limits, settings.decoding
     longest = defaults.max_decoding_length
+    longest_seconds = settings.scheduling.deadline_seconds
     return {
         "alternatives": (0, limits.max_beam_size - 1, 0),
         "beam_size": (1, limits.max_beam_size, defaults.beam_size),
@@ -56,6 +57,7 @@ def bounds(settings: Settings) -> Bounds:
         "min_decoding_length": (0, longest, 1),
         "max_decoding_length": (1, longest, longest),
         "max_decoding_length_ratio": (0.01, 100, 0),
+        "deadline_seconds": (0.001, longest_seconds, longest_seconds),
     }
 
 

@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, Field
 
 from service.domain import FinishReason
+
+Range = Annotated[list[int], Field(min_length=2, max_length=2)]
+"""The first character and the one behind the last; characters are Unicode's code points."""
+
+
+class Alignment(BaseModel):
+    """Characters of a text and those of its translation that belong to each other."""
+
+    source: Range = Field(examples=[[3, 7]])
+    target: Range = Field(examples=[[4, 7]])
+
+
+class Details(BaseModel):
+    """What translated it."""
+
+    request_id: str = Field(
+        description="The same as in the header X-Request-ID.", examples=["order-1234"]
+    )
+    model: str = Field(examples=["fr-en"])
+    variant: str = Field(examples=["int8"])
+    precision: str = Field(examples=["int8"])
+    device: str = Field(examples=["cpu"])
+    provider: str = Field(examples=["CPUExecutionProvider"])
 
 
 class Hypothesis(BaseModel):
@@ -30,6 +55,13 @@ class Sentence(BaseModel):
     """A sentence of a text and its hypotheses, best first."""
 
     source: str
+    source_range: Range = Field(
+        default=[0, 0], description="Only with return_alignments: where it is in the text."
+    )
+    target_range: Range = Field(
+        default=[0, 0],
+        description="Only with return_alignments: where its translation is in translatedText.",
+    )
     source_tokens: list[str] = Field(description="Only with return_attention.", default=[])
     translations: list[Hypothesis]
 
@@ -66,6 +98,14 @@ class TranslateReply(BaseModel):
     sentences: list[Sentence] | list[list[Sentence]] = Field(
         default=[], description="Every sentence with its hypotheses."
     )
+    alignments: list[Alignment] | list[list[Alignment]] = Field(
+        default=[],
+        description="Only with return_alignments: the words of the translation, in order, and "
+        "where each comes from. Every word is there, on both sides, and may be there more than "
+        "once. Of html there are the words of sentences only, each from its first to its last "
+        "character, with the markup between them.",
+    )
+    details: Details | None = Field(default=None, description="Only with return_details.")
 
 
 class Language(BaseModel):

@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.body import JSON, read_parameters
-from service.api.dependencies import ServiceDep, while_connected
+from service.api.dependencies import ModelDescription, Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
 from service.api.dialects.libretranslate.detection import described, detect, sources
+from service.api.dialects.libretranslate.documents import (
+    TranslateFileReply,
+    download_file,
+    file_documentation,
+    translate_file,
+)
 from service.api.dialects.libretranslate.examples import (
+    EVENTS,
     REPLIES,
+    STREAM,
     detect_documentation,
     request_documentation,
     score_documentation,
@@ -38,6 +48,7 @@ from service.api.dialects.libretranslate.options import (
     textual_options,
 )
 from service.api.dialects.libretranslate.replies import (
+    Details,
     Detection,
     Health,
     Language,
@@ -45,11 +56,14 @@ from service.api.dialects.libretranslate.replies import (
     TranslateReply,
 )
 from service.api.dialects.libretranslate.scoring import score
+from service.api.dialects.libretranslate.streaming import stream
 from service.api.dialects.libretranslate.suggestions import (
     SuggestReply,
     suggest,
     suggest_documentation,
 )
+from service.api.dialects.libretranslate.terms import characters as characters_of
+from service.api.dialects.libretranslate.terms import glossary, kept
 from service.decoding.alignment import most_attended
 from service.domain import (
     DetectedLanguage,
@@ -79,7 +93,7 @@ def router(settings: Settings) -> APIRouter:
         summary="Translate texts",
         response_model=TranslateReply,
         responses={
-            200: {"content": {JSON: {"examples": REPLIES}}},
+            200: {"content": {JSON: {"examples": REPLIES}, EVENTS: STREAM}},
             **DIALECT.documented(400, 413, 415, 500, 503, 504),
         },
         openapi_extra={"requestBody": request_documentation(settings)},
@@ -111,6 +125,30 @@ def router(settings: Settings) -> APIRouter:
         responses=DIALECT.documented(400, 403, 413, 415),
         openapi_extra={"requestBody": suggest_documentation()},
     )
+    # Some clients end every path with a slash, and do not follow redirects of a POST.
+    routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/detect/", detect, methods=["POST"], include_in_schema=False)
+    routes.add_api_route("/suggest/", suggest, methods=["POST"], include_in_schema=False)
+    routes.add_api_route(
+        "/translate_file",
+        translate_file,
+        methods=["POST"],
+        summary="Translate a document",
+        response_model=TranslateFileReply,
+        responses=DIALECT.documented(400, 403, 413, 415, 500, 503, 504),
+        openapi_extra={"requestBody": file_documentation()},
+    )
+    routes.add_api_route(
+        "/translate_file/", translate_file, methods=["POST"], include_in_schema=False
+    )
+    return routes
+
+
+def open_router() -> APIRouter:
+    """The routes that need no key, as with LibreTranslate: pages ask them before they have one,
+    and the name of a document is as good as a key."""
+    routes = APIRouter(tags=["LibreTranslate"])
     routes.add_api_route(
         "/frontend/settings",
         frontend_settings,
@@ -133,11 +171,17 @@ def router(settings: Settings) -> APIRouter:
         response_model=Health,
         responses=DIALECT.documented(503),
     )
-    # Some clients end every path with a slash, and do not follow redirects of a POST.
-    routes.add_api_route("/translate/", translate, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/score/", score, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/detect/", detect, methods=["POST"], include_in_schema=False)
-    routes.add_api_route("/suggest/", suggest, methods=["POST"], include_in_schema=False)
+    routes.add_api_route(
+        "/download_file/{name}",
+        download_file,
+        methods=["GET"],
+        summary="Fetch a translated document",
+        response_class=Response,
+        responses={
+            200: {"content": {"application/octet-stream": {"schema": {"format": "binary"}}}},
+            **DIALECT.documented(404),
+        },
+    )
     routes.add_api_route(
         "/frontend/settings/", frontend_settings, methods=["GET"], include_in_schema=False
     )
@@ -150,18 +194,44 @@ async def translate(request: Request, service: ServiceDep) -> Response:
     """Translate one text or many.
 
     Parameters come as JSON if the Content-Type says so, else as a form and in the query string.
+
+    With `stream` the answer is Server-Sent Events: `sentence`, for each sentence as soon as it and
+    all before it are done, then `done` with the reply. What fails before the first of them has its
+    own status; what fails later is an event `error`, the last one.
     """
     service.translator.require_room()
+    arrived = time.monotonic()
     deadline_seconds = service.settings.scheduling.deadline_seconds
-    deadline = time.monotonic() + deadline_seconds
     body = parse(await read_parameters(request, deadline_seconds, REPEATABLE))
-    asked = translation_request(body, service.settings, deadline)
+    asked = translation_request(body, service.settings, arrived)
     detected = await sources(body, service)
-    if detected is None:
-        translations = await while_connected(request, service.translator.translate(asked))
-        return _json(reply(body, translations))
-    each = translate_each(service.translator, asked, [one.language for one in detected])
-    return _json(reply(body, await while_connected(request, each), detected))
+    if body.stream:
+        return await _streamed(request, service, body, asked, detected)
+    work = (
+        service.translator.translate(asked)
+        if detected is None
+        else translate_each(service.translator, asked, [one.language for one in detected])
+    )
+    translations = await while_connected(request, work)
+    return _json(reply(body, translations, detected or ()) | details(body, service.model))
+
+
+async def _streamed(
+    request: Request,
+    service: Service,
+    body: TranslateBody,
+    asked: TranslationRequest,
+    detected: Sequence[DetectedLanguage] | None,
+) -> Response:
+    if detected is not None:
+        asked = replace(asked, source=detected[0].language)
+    extras = details(body, service.model)
+    return await stream(
+        request,
+        lambda on_sentence: service.translator.translate(asked, on_sentence),
+        lambda sentence: _sentence_event(sentence, body),
+        lambda translations: reply(body, translations, detected or ()) | extras,
+    )
 
 
 async def languages(service: ServiceDep) -> Response:
@@ -186,9 +256,11 @@ def parse(parameters: Mapping[str, object]) -> TranslateBody:
 
 
 def translation_request(
-    body: TranslateBody, settings: Settings, deadline: float
+    body: TranslateBody, settings: Settings, arrived: float
 ) -> TranslationRequest:
     """Check bounds.
+
+    arrived: monotonic seconds (time.monotonic).
 
     Raises:
         InvalidRequest: a value is out of bounds.
@@ -199,7 +271,11 @@ def translation_request(
     texts = body.texts
     at_most(len(texts), settings.limits.max_items)
     textual = textual_options(body)
-    at_most(sum(map(len, texts)) + characters(textual), settings.limits.max_characters)
+    terms = glossary(body)
+    size = sum(map(len, texts)) + characters(textual) + characters_of(terms)
+    at_most(size, settings.limits.max_characters)
+    if body.stream and not isinstance(body.q, str):
+        raise InvalidRequest("Invalid request: q parameter must be a string when stream is true")
     options = decoding_options(body, settings)
     if body.selection is Selection.MBR and options.rows < 2:
         raise InvalidRequest(
@@ -211,12 +287,16 @@ def translation_request(
         source=body.source,
         target=body.target,
         options=options,
-        deadline=deadline,
+        deadline=arrived + (body.deadline_seconds or settings.scheduling.deadline_seconds),
         priority=body.priority,
         selection=body.selection,
         textual=textual,
         format=Format(body.format or Format.TEXT),
         protect=body.protect_placeholders,
+        align=body.return_alignments,
+        splitting=body.split_sentences,
+        glossary=terms,
+        kept=kept(body),
         retry_repetitions=body.retry_repetitions
         if "retry_repetitions" in body.model_fields_set
         else retry,
@@ -238,12 +318,22 @@ def reply(
     if body.extended or any(reason is not FinishReason.END for reason in reasons):
         fields["finish_reason"] = reasons
         fields["sentences"] = [
-            [_sentence(sentence, body.return_scores) for sentence in found.sentences]
-            for found in translations
+            [_sentence(sentence, body) for sentence in found.sentences] for found in translations
         ]
+    if body.return_alignments:
+        fields["alignments"] = [list(map(asdict, found.alignments)) for found in translations]
     if isinstance(body.q, str):
         return {name: values[0] for name, values in fields.items()}
     return dict(fields)
+
+
+def details(body: TranslateBody, model: ModelDescription) -> dict[str, Any]:
+    """What the reply says of the service, if that was asked for."""
+    if not body.return_details:
+        return {}
+    request_id = structlog.contextvars.get_contextvars()["request_id"]
+    told = {"request_id": request_id, "model": model.name} | asdict(model)
+    return {"details": {name: told[name] for name in Details.model_fields}}
 
 
 def _alternatives(found: TextTranslation, most: int) -> list[str]:
@@ -256,11 +346,11 @@ def _worst(found: TextTranslation) -> FinishReason:
     return next((reason for reason in reasons if reason is not FinishReason.END), FinishReason.END)
 
 
-def _sentence(sentence: SentenceTranslation, with_scores: bool) -> dict[str, Any]:
+def _sentence(sentence: SentenceTranslation, body: TranslateBody) -> dict[str, Any]:
     translations: list[dict[str, Any]] = []
     for rank, text in enumerate(sentence.translations):
         one: dict[str, Any] = {"text": text}
-        if with_scores:
+        if body.return_scores:
             one["score"] = sentence.scores[rank]
         one["finish_reason"] = sentence.finish_reasons[rank]
         if sentence.attention:
@@ -268,8 +358,20 @@ def _sentence(sentence: SentenceTranslation, with_scores: bool) -> dict[str, Any
             one["attention"] = sentence.attention[rank]
             one["alignment"] = most_attended(sentence.attention[rank])
         translations.append(one)
-    attended = {"source_tokens": sentence.source_tokens} if sentence.attention else {}
-    return {"source": sentence.source, **attended, "translations": translations}
+    told: dict[str, Any] = {"source": sentence.source}
+    if body.return_alignments:
+        told["source_range"] = sentence.source_range
+        told["target_range"] = sentence.target_range
+    if sentence.attention:
+        told["source_tokens"] = sentence.source_tokens
+    return told | {"translations": translations}
+
+
+def _sentence_event(sentence: SentenceTranslation, body: TranslateBody) -> dict[str, Any]:
+    ranges = {"source_range": sentence.source_range, "target_range": sentence.target_range}
+    alignments = list(map(asdict, sentence.alignments))
+    told = _sentence(sentence, body) | ranges
+    return told | ({"alignments": alignments} if body.return_alignments else {})
 
 
 def _json(content: object) -> Response:

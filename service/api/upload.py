@@ -1,0 +1,70 @@
+"""Read a multipart form that brings a file. It stays in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from email.message import Message
+
+from fastapi import Request
+from python_multipart import create_form_parser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File
+from starlette.exceptions import HTTPException
+
+from service.api.body import IN_MEMORY, MULTIPART, content_type_of, read_body
+from service.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What the form brought."""
+
+    fields: dict[str, str]
+    """Of fields that come more than once, the first."""
+    name: str | None
+    """Of the file, as the client says; None if there is no file."""
+    content: bytes
+
+
+async def read_upload(request: Request, seconds: float) -> Upload:
+    """The form's fields and its file, the first one of the name `file`.
+
+    Args:
+        seconds: how long the body may take to arrive.
+
+    Raises:
+        InvalidRequest: the form is broken, or not UTF-8.
+        HTTPException: 415, it is no multipart form.
+        DeadlineExceeded, ClientClosedRequest, BodyTooLarge: the body did not arrive.
+    """
+    content_type = content_type_of(request)
+    if content_type.get_content_type() != MULTIPART:
+        raise HTTPException(415, f"The Content-Type of a file's upload must be {MULTIPART}.")
+    body = await read_body(request, seconds)
+    return await asyncio.to_thread(_parsed, content_type, body)
+
+
+def _parsed(content_type: Message, body: bytes) -> Upload:
+    fields: list[Field] = []
+    files: list[File] = []
+    try:
+        headers = {"Content-Type": content_type["content-type"].encode("latin-1")}
+        parser = create_form_parser(headers, fields.append, files.append, IN_MEMORY)
+        parser.write(body)
+        parser.finalize()
+        pairs = [((one.field_name or b"").decode(), (one.value or b"").decode()) for one in fields]
+        found = next((one for one in files if one.field_name == b"file"), None)
+        name = None if found is None else (found.file_name or b"").decode()
+    except UnicodeError:
+        raise InvalidRequest("Invalid request: the form is not UTF-8") from None
+    except (FormParserError, ValueError):
+        raise InvalidRequest("Invalid request: the multipart form is broken") from None
+    return Upload(dict(reversed(pairs)), name, _content(found))
+
+
+def _content(file: File | None) -> bytes:
+    if file is None:
+        return b""
+    file.file_object.seek(0)
+    return file.file_object.read()

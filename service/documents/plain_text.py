@@ -1,0 +1,45 @@
+"""Plain text (`.txt`): each line that has anything in it is a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from service.documents.contents import Limits
+from service.documents.encoding import decoded
+from service.domain import Format
+
+_LINE = re.compile(r"[^\r\n]*\S[^\r\n]*")
+
+
+class PlainText:
+    """Contents of such a file."""
+
+    format = Format.TEXT
+
+    def __init__(self, content: bytes) -> None:
+        """Raises InvalidDocument if it is no text."""
+        self._decoded = decoded(content)
+        self._spans = [match.span() for match in _LINE.finditer(self._decoded.text)]
+        self.texts = [self._decoded.text[slice(*span)] for span in self._spans]
+
+    def filled(self, translations: Sequence[str], target: str) -> bytes:
+        """The file with translated lines."""
+        return self._decoded.encoded_or_utf8(
+            replaced(self._decoded.text, self._spans, translations)
+        )
+
+
+def read(content: bytes, limits: Limits) -> PlainText:
+    """Read a text."""
+    return PlainText(content)
+
+
+def replaced(text: str, spans: Sequence[tuple[int, int]], others: Sequence[str]) -> str:
+    """The text with others in place of some of its characters, in order."""
+    parts: list[str] = []
+    position = 0
+    for (start, end), other in zip(spans, others, strict=True):
+        parts += text[position:start], other
+        position = end
+    return "".join((*parts, text[position:]))

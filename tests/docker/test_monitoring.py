@@ -1,0 +1,107 @@
+"""What Prometheus and Grafana are told fits the service."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.metrics import Metrics
+from tests.docker.dockerfile import ROOT
+
+GRAFANA = ROOT / "docker" / "grafana"
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+DASHBOARD = json.loads((GRAFANA / "dashboards" / "seq2serve.json").read_text(encoding="utf-8"))
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+NAME = re.compile(r"\b(?:seq2seq|process)_\w+")
+
+
+def configuration(path: str) -> Any:
+    return yaml.safe_load((GRAFANA / "provisioning" / path).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def labels() -> dict[str, set[str]]:
+    """The labels of every sample."""
+    metrics = Metrics()
+    metrics.model.info(dict.fromkeys(("name", "variant", "precision", "device", "provider"), "x"))
+    metrics.requests.labels("route", 200)
+    metrics.request_seconds.labels("route").observe(1)
+    metrics.errors.labels("kind")
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(metrics.render().decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: str(panel["title"]))
+def test_every_query_uses_metrics_and_labels_that_there_are(
+    panel: dict[str, Any], labels: dict[str, set[str]]
+) -> None:
+    added = {"job", "instance"}  # by Prometheus
+    for target in panel["targets"]:
+        names = NAME.findall(target["expr"])
+        assert names
+        assert set(names) <= labels.keys()
+        known = added | set.union(*(labels[name] for name in names))
+        used = re.findall(r"(\w+)=~?\"", target["expr"])
+        for group in re.findall(r"by \(([^)]*)\)", target["expr"]):
+            used += group.split(", ")
+        used += re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])
+        assert set(used) <= known
+
+
+def test_every_metric_of_the_service_is_shown(labels: dict[str, set[str]]) -> None:
+    shown = set(NAME.findall(json.dumps(DASHBOARD)))
+    families = {re.sub(r"_(total|bucket|sum|count|info)$", "", name) for name in shown}
+    ours = {
+        re.sub(r"_(total|bucket|sum|count|info)$", "", name)
+        for name in labels
+        if name.startswith("seq2seq_")
+    }
+    assert ours - families == {"seq2seq_waiting_characters", "seq2seq_cache_entries"}
+
+
+def test_panels_do_not_overlap() -> None:
+    cells = [
+        (x, y)
+        for panel in DASHBOARD["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+    numbers = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_grafana_finds_the_dashboard_and_prometheus() -> None:
+    (provider,) = configuration("dashboards/seq2serve.yml")["providers"]
+    (source,) = configuration("datasources/prometheus.yml")["datasources"]
+    grafana = COMPOSE["services"]["grafana"]
+    mounted = {volume.split(":")[1]: volume.split(":")[0] for volume in grafana["volumes"]}
+    folder = mounted[provider["options"]["path"]]
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (ROOT / folder / home.removeprefix(provider["options"]["path"] + "/")).is_file()
+    assert source["url"] == "http://prometheus:9090"
+    (default,) = (one for one in DASHBOARD["templating"]["list"] if one["name"] == "source")
+    assert default["current"]["value"] == source["uid"]
+
+
+def test_prometheus_asks_the_service() -> None:
+    text = (ROOT / "docker" / "prometheus.yml").read_text(encoding="utf-8")
+    (job,) = yaml.safe_load(text)["scrape_configs"]
+    assert job.get("metrics_path", "/metrics") == "/metrics"
+    host, port = job["static_configs"][0]["targets"][0].split(":")
+    assert COMPOSE["services"][host]["ports"] == [f"${{PORT:-8080}}:{port}"]
+
+
+def test_monitoring_is_a_choice() -> None:
+    for name in ("prometheus", "grafana"):
+        assert COMPOSE["services"][name]["profiles"] == ["monitoring"]
+        assert COMPOSE["services"][name]["read_only"]
