@@ -18,7 +18,7 @@ from model_export.training.lstm_vocabulary import END, Vocabulary
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     translator, (source, target) = load(options.run)
     sentences = options.sentence or [line.strip() for line in sys.stdin]
     sources = [[*source.encode(sentence), END] for sentence in sentences]

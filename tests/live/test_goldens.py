@@ -39,7 +39,7 @@ class Golden:
     """The file, a JSON."""
     script: str
     arguments: tuple[str, ...]
-    """{checkpoint} stands for the default model's checkpoint."""
+    """{checkpoint} stands for the default model's checkpoint, {lstm} for the LSTM's run."""
     environment: Mapping[str, str] = field(default_factory=dict)
     python: str = sys.executable
 
@@ -53,6 +53,12 @@ GOLDENS = {
     ),
     "default": Golden(
         "golden/fr-en.json", "make_golden.py", ("{checkpoint}", "fr-en.fr", "{made}")
+    ),
+    "lstm": Golden(
+        "golden/fr-en-lstm.json",
+        "make_lstm.py",
+        ("{lstm}", "fr-en-lstm.fr", "{made}"),
+        {"KERAS_BACKEND": "tensorflow"},
     ),
     "recurrent": Golden(
         "recurrent/golden.json",
@@ -90,9 +96,8 @@ GOLDENS |= {
 }
 
 
-def run(golden: Golden, data: Path, checkpoint: str = "") -> None:
-    values = {"made": golden.made, "checkpoint": checkpoint}
-    arguments = [one.format_map(values) for one in golden.arguments]
+def run(golden: Golden, data: Path, **weights: str) -> None:
+    arguments = [one.format(made=golden.made, **weights) for one in golden.arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **golden.environment}
     subprocess.run(
         [golden.python, golden.script, *arguments], cwd=data, env=environment, check=True
@@ -118,7 +123,7 @@ def differences(ours: Any, theirs: Any, where: str = "") -> Iterator[str]:
 def data(tmp_path: Path) -> Path:
     """A copy of tests/data, with the sentences of goldens as texts."""
     copy = Path(shutil.copytree(DATA, tmp_path / "data"))
-    for name in ("tiny", "fr-en"):
+    for name in ("tiny", "fr-en", "fr-en-lstm"):
         content = json.loads((copy / "golden" / f"{name}.json").read_text(encoding="utf-8"))
         (copy / f"{name}.fr").write_text("\n".join(content["sentences"]) + "\n", encoding="utf-8")
     return copy
@@ -129,11 +134,12 @@ def test_goldens_are_what_the_toolkits_say(
     name: str, data: Path, pytestconfig: pytest.Config
 ) -> None:
     golden = GOLDENS[name]
-    checkpoint: str = pytestconfig.getoption("--checkpoint") or ""
-    if "{checkpoint}" in golden.arguments and not checkpoint:
-        pytest.skip("needs --checkpoint")
+    weights = {name: pytestconfig.getoption(f"--{name}") or "" for name in ("checkpoint", "lstm")}
+    for name, given in weights.items():
+        if f"{{{name}}}" in golden.arguments and not given:
+            pytest.skip(f"needs --{name}")
     (data / golden.made).unlink()
-    run(golden, data, checkpoint)
+    run(golden, data, **weights)
     found, stored = (
         json.loads((folder / golden.made).read_text(encoding="utf-8")) for folder in (data, DATA)
     )

@@ -102,6 +102,8 @@ def test_translates_and_draws(
     picture = tmp_path / "attention.png"
     translate([str(learnt), "un trois deux deux", "--picture", str(picture)])
     assert capsys.readouterr().out == "one three two two\n"
+    translate([str(learnt), "--beam", "2", "un trois deux deux"])
+    assert capsys.readouterr().out == "one three two two\n"
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
