@@ -197,7 +197,9 @@ def test_ranges_of_html_lie_in_their_sentences(text: str, seed: int) -> None:
 
 
 @settings(deadline=None)
-@given(joined(SPANS, WORDS, MARKUP), st.sampled_from(Format), st.integers(0, 99))
+@given(
+    joined(SPANS, WORDS, MARKUP), st.sampled_from((Format.TEXT, Format.HTML)), st.integers(0, 99)
+)
 def test_asking_changes_no_translation(text: str, form: Format, seed: int) -> None:
     translator = translator_with(ReversingEngine(), Admission(SchedulingSettings()))
     asked = aligning(text, form=form)

@@ -60,7 +60,7 @@ class Document(BaseModel):
 class KeyBody(BaseModel):
     """What proves that a document is one's own."""
 
-    document_key: str
+    document_key: str = Field(description="What the upload was answered with.")
 
 
 class DocumentState(BaseModel):

@@ -14,18 +14,28 @@ MOST_DICTIONARIES = 100
 """Pairs of languages in a glossary."""
 
 
+EXAMPLE = {
+    "source_lang": "fr",
+    "target_lang": "en",
+    "entries": "chat\ttomcat",
+    "entries_format": "tsv",
+}
+
+
 class DictionaryBody(BaseModel):
     """Entries for a pair of languages."""
 
     model_config = ConfigDict(extra="ignore")
 
-    source_lang: str = Field(min_length=1, examples=["fr"])
-    target_lang: str = Field(min_length=1, examples=["en"])
+    source_lang: str = Field(min_length=1, description="Language of the terms.", examples=["fr"])
+    target_lang: str = Field(
+        min_length=1, description="Language of their translations.", examples=["en"]
+    )
     entries: str = Field(
         description="One a line: term, tabulator, translation; or comma-separated values.",
         examples=["chat\ttomcat"],
     )
-    entries_format: Literal["tsv", "csv"] = "tsv"
+    entries_format: Literal["tsv", "csv"] = Field(default="tsv", description="Of the entries.")
 
     def parsed(self) -> Entries:
         """The entries.
@@ -39,7 +49,9 @@ class DictionaryBody(BaseModel):
 class GlossaryBody(DictionaryBody):
     """Parameters of POST /v2/glossaries."""
 
-    name: str = Field(min_length=1, max_length=1_000, examples=["animals"])
+    name: str = Field(
+        min_length=1, max_length=1_000, description="What people call it.", examples=["animals"]
+    )
 
 
 class RenamingBody(BaseModel):
@@ -47,8 +59,18 @@ class RenamingBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: str | None = Field(default=None, min_length=1, max_length=1_000, examples=["animals"])
-    dictionaries: list[DictionaryBody] = Field(default=[], max_length=MOST_DICTIONARIES)
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1_000,
+        description="Another name.",
+        examples=["animals"],
+    )
+    dictionaries: list[DictionaryBody] = Field(
+        default=[],
+        max_length=MOST_DICTIONARIES,
+        description="Entries that are added; a term that is there gets its new translation.",
+    )
 
 
 class MultilingualBody(BaseModel):
@@ -56,8 +78,15 @@ class MultilingualBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: str = Field(min_length=1, max_length=1_000, examples=["animals"])
-    dictionaries: list[DictionaryBody] = Field(min_length=1, max_length=MOST_DICTIONARIES)
+    name: str = Field(
+        min_length=1, max_length=1_000, description="What people call it.", examples=["animals"]
+    )
+    dictionaries: list[DictionaryBody] = Field(
+        min_length=1,
+        max_length=MOST_DICTIONARIES,
+        description="Entries, one dictionary for each pair of languages.",
+        examples=[[EXAMPLE]],
+    )
 
 
 Body = TypeVar("Body", bound=BaseModel)

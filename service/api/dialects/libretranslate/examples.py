@@ -229,9 +229,14 @@ REPLIES: dict[str, dict[str, Any]] = {
 EVENTS = "text/event-stream"
 STREAM: dict[str, Any] = {
     "schema": {
-        "type": "string",
-        "description": "With stream. Each event `sentence` holds what `sentences` of the reply "
-        "says of it, its ranges and, with return_alignments, its alignments.",
+        "type": "object",
+        "description": "An event, with stream. Each `sentence` holds what `sentences` of the reply "
+        "says of it, its ranges and, with return_alignments, its alignments; `done` the reply.",
+        "properties": {
+            "event": {"enum": ["sentence", "done", "error"]},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["event", "data"],
     },
     "example": """event: sentence
 data: {"source":"Le chat dort.","translations":[{"text":"The cat sleeps.","finish_reason":"eos"}],\
