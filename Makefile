@@ -47,7 +47,8 @@ bench: build/bench/peers.installed ## Measure against the peers. ARGS, e.g. ARGS
 
 .PHONY: fuzz
 fuzz: $(VENV)/dev.installed ## Fuzz a running service by its OpenAPI document. PORT, CASES of each path, PATHS (a pattern).
-	SCHEMATHESIS_HOOKS=tests.hostile.schemathesis_hooks $(VENV)/bin/schemathesis run \
+	SCHEMATHESIS_HOOKS=tests.hostile.schemathesis_hooks $(VENV)/bin/schemathesis \
+		--config-file tests/hostile/schemathesis.toml run \
 		http://127.0.0.1:$(PORT)/openapi.json --max-examples $(CASES) --include-path-regex '$(PATHS)' \
 		--checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance \
 		--phases examples,coverage,fuzzing --continue-on-failure --suppress-health-check all --warnings off $(ARGS)

@@ -57,7 +57,8 @@ def _run(service: subprocess.Popen[str], count: int, seed: int) -> int:
     )
 
     log: list[str] = []
-    Thread(target=log.extend, args=(service.stderr,), daemon=True).start()
+    reader = Thread(target=log.extend, args=(service.stderr,))
+    reader.start()
     host, port = urlsplit(url).hostname, urlsplit(url).port
     assert host is not None
     assert port is not None
@@ -74,6 +75,8 @@ def _run(service: subprocess.Popen[str], count: int, seed: int) -> int:
         sys.stdout.write(
             f"{name}: {before[name] / MEBIBYTE:.0f} → {peak / MEBIBYTE:.0f} MiB at most\n"
         )
+    service.terminate()
+    reader.join()
     for fault in report.faults[:50]:
         sys.stdout.write(f"FAULT {fault}\n")
     errors = [line for line in log if '"level": "error"' in line]

@@ -66,6 +66,8 @@ def attack(
         for number, batch in enumerate(_rounds(requests)):
             for request, answer, seconds in threads.map(partial(_timed, address), batch):
                 report.count(request.kind, _status(answer), seconds)
+                if seconds > SECONDS:
+                    report.faults.append(f"{request.kind}: late: {request.content[:300]!r}")
                 if fault := fault_of(request.kind, answer):
                     report.faults.append(f"{request.kind}: {fault}: {request.content[:300]!r}")
             route = routes[number % len(routes)]
@@ -88,13 +90,13 @@ def _timed(address: tuple[str, int], request: Request) -> tuple[Request, bytes, 
 
 
 def exchange(address: tuple[str, int], content: bytes, seconds: float = SECONDS) -> bytes:
-    """All that the service answers until it closes the connection."""
+    """All that the service answers until it closes the connection, or until it is too late."""
     received = bytearray()
     with socket.create_connection(address, timeout=seconds) as connection:
         # It may answer and close while we still send.
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, TimeoutError):
             connection.sendall(content)
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, TimeoutError):
             while part := connection.recv(1 << 16):
                 received += part
     return bytes(received)

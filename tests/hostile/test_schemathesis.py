@@ -26,6 +26,7 @@ CHECKS = (
     "response_headers_conformance,response_schema_conformance"
 )
 CASES = 8
+CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
 
 
 @pytest.mark.parametrize("key", [None, "good", "wrong"])
@@ -44,7 +45,8 @@ def test_answers_are_those_of_the_document(
     with live_server(settings, open_model_directory) as url:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION)),
+                *("run", f"{url}/openapi.json"),
                 *("--checks", CHECKS, "--phases", "examples,fuzzing", "--seed", "1"),
                 *("--max-examples", str(CASES), "--generation-deterministic"),
                 *("--suppress-health-check", "all", "--warnings", "off", *arguments),
