@@ -22,7 +22,9 @@ TASK = "text2text-generation-with-past"
 
 def main(marian: Path, families: Path, destination: Path) -> None:
     shutil.rmtree(destination, ignore_errors=True)
-    sources = {"marian": marian} | {path.name: path for path in sorted(families.iterdir())}
+    # Marian's own checkpoints have no config.json, and optimum does not read them.
+    configured = sorted(path.parent for path in families.glob("*/config.json"))
+    sources = {"marian": marian} | {path.name: path for path in configured}
     for name, source in sources.items():
         with tempfile.TemporaryDirectory() as folder:
             main_export(str(source), folder, task=TASK, do_validation=False, device="cpu")

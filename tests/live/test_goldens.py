@@ -19,8 +19,8 @@ import pytest
 
 from model_export import graph, sources
 from tests.conftest import DATA, TINY_MARIAN
-from tests.model_export.test_families import FAMILIES, PAIRS
-from tests.model_export.test_optimum import assemble
+from tests.model_export.test_families import PAIRS
+from tests.model_export.test_optimum import HUGGING_FACE, assemble
 
 ROOT = Path(__file__).parents[2]
 OPTIMUM = ROOT / "build" / "optimum" / "bin" / "python"
@@ -72,7 +72,7 @@ GOLDENS = {
         "make_tiny_families.py",
         ("--goldens", "text", "families", name),
     )
-    for name in FAMILIES
+    for name in HUGGING_FACE
 }
 # These scripts make the models afresh too, the same ones: their seeds are fixed.
 GOLDENS |= {
@@ -157,7 +157,7 @@ def test_graphs_that_optimum_exports_now_are_read(data: Path) -> None:
     """They give the graphs that are made of the checkpoints."""
     arguments = ("tiny-marian", "families", "exported")
     run(Golden("", "make_optimum.py", arguments, python=str(OPTIMUM)), data)
-    for name in ("marian", *FAMILIES):
+    for name in ("marian", *HUGGING_FACE):
         checkpoint = TINY_MARIAN if name == "marian" else DATA / "families" / name
         exported = assemble(name, data / "whole" / name, data / "exported")
         expected, found = (
