@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.domain import Format, Segment, Splitting
@@ -71,6 +71,8 @@ def test_all_segments_joined_are_the_text(text: str, splitting: Splitting) -> No
 
 
 @given(st.text(alphabet="a. -\n\r\t"))
+@example("a\r \ra")
+@example("a\n \t\n \na")
 def test_what_is_blank_is_no_part_of_a_paragraph(text: str) -> None:
     shown, begins, ends = unwrapped(text, Splitting.WRAPPED)
     assert len(shown) == len(begins) == len(ends)
