@@ -188,7 +188,8 @@ class Planner:
             ids = self._text.encode_whole(text, pair) if text is not None else None
             if text is not None and ids is not None:
                 ways.append((one, text, ids))
-        return ways
+        # The first way alone could end without a translation: only the last one has all spans.
+        return ways if ways and ways[-1][0] is sentence else []
 
     def _may_be_shown(self, sentence: Sentence) -> bool:
         """Whether it can be translated as a whole."""

@@ -12,9 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from service.domain import Segment, Splitting
 from service.text.placeholders import Span
 
-_BREAK = re.compile(
-    r"(?<![^\S\r\n])[^\S\r\n]*+(?:\r\n|[\r\n])(?:[^\S\r\n]++(?![\r\n]))?"
-)
+_BREAK = re.compile(r"(?<![^\S\r\n])[^\S\r\n]*+(?:\r\n|[\r\n])(?:[^\S\r\n]++(?![\r\n]))?")
 """A line break with the space around it; space between two of them is the second one's."""
 _MARKER = r"(?:[-*+•‣◦–—·]|\(?(?:\d{1,3}[.)]|[A-Za-z]\))|#{1,6}|>+|=+>)"
 """Of a list item, a heading or a quote."""

@@ -97,6 +97,7 @@ def expected(text: str) -> dict[str, int]:
 @given(st.lists(st.sampled_from((*WORDS, *OTHERS)), max_size=30), st.integers(0, 99), st.booleans())
 @settings(max_examples=300, deadline=None)
 @example(["chat noir", "\n", "Chat", "le chien"], 0, True)
+@example(["un", *["chat"] * 13], 0, False)
 def test_no_term_is_lost(parts: list[str], seed: int, attention: bool) -> None:
     text = " ".join(parts)
     translation = translated(text, seed, attention=attention, form=Format.TEXT, glossary=GLOSSARY)
