@@ -1,4 +1,4 @@
-"""Read a multipart form that brings a file. It stays in memory."""
+"""Documents over HTTP: multipart forms that bring a file, which stays in memory, and answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from python_multipart.multipart import Field, File
 from starlette.exceptions import HTTPException
 
 from service.api.body import IN_MEMORY, MULTIPART, content_type_of, read_body
+from service.documents.file_types import MEDIA_TYPES
 from service.errors import InvalidRequest
+
+DOWNLOAD = {
+    "content": {
+        media_type: {"schema": {"type": "string", "format": "binary"}}
+        for media_type in dict.fromkeys(MEDIA_TYPES.values())
+    }
+}
+"""OpenAPI's response that is a document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,9 @@ class Markdown:
             content = _joined(paragraph.in_content, items, escape)
             seen = _seen(self._parser, content, self._environment)
             whole = not paragraph.is_free or _is_paragraph(self._parser, content)
-            pipes = paragraph.is_cell and "|" in text and escape is _as_it_is
+            # A pipe ends a cell, and makes a table of a paragraph that a line of dashes follows.
+            may_be_table = paragraph.is_cell or paragraph.is_free
+            pipes = may_be_table and "|" in text and escape is _as_it_is
             if (seen[0], _without_space(seen[1])) == (wanted[0], text) and whole and not pipes:
                 return _joined(paragraph.in_file, items, escape)
         return self._decoded.text[slice(*paragraph.span)]

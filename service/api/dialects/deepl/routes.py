@@ -31,6 +31,7 @@ from service.api.dialects.deepl.documents import (
 from service.api.dialects.deepl.fields import MODEL_TYPE, REPEATABLE, TranslateBody, parse
 from service.api.dialects.deepl.languages import sources, targets, written
 from service.api.dialects.deepl.replies import DIALECT, in_json, trace
+from service.api.upload import DOWNLOAD
 from service.domain import TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
 from service.settings import LimitSettings, Settings
@@ -151,7 +152,7 @@ def _add_documents(routes: APIRouter) -> None:
         summary="Fetch a translated document, once",
         response_class=Response,
         responses={
-            200: {"content": {"application/octet-stream": {"schema": {"format": "binary"}}}},
+            200: DOWNLOAD,
             **DIALECT.documented(400, 404, 413, 415, 503),
         },
         openapi_extra={"requestBody": key_documentation()},

@@ -64,6 +64,7 @@ from service.api.dialects.libretranslate.suggestions import (
 )
 from service.api.dialects.libretranslate.terms import characters as characters_of
 from service.api.dialects.libretranslate.terms import glossary, kept
+from service.api.upload import DOWNLOAD
 from service.decoding.alignment import most_attended
 from service.domain import (
     DetectedLanguage,
@@ -178,7 +179,7 @@ def open_router() -> APIRouter:
         summary="Fetch a translated document",
         response_class=Response,
         responses={
-            200: {"content": {"application/octet-stream": {"schema": {"format": "binary"}}}},
+            200: DOWNLOAD,
             **DIALECT.documented(404),
         },
     )
