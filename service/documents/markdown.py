@@ -276,11 +276,16 @@ def _as_it_is(text: str) -> str:
 
 
 def _marks_escaped(text: str) -> str:
-    return _MARKS.sub(r"\\\g<0>", text)
+    return _MARKS.sub(_escaped, text)
 
 
 def _all_escaped(text: str) -> str:
-    return _PUNCTUATION.sub(r"\\\g<0>", text)
+    return _PUNCTUATION.sub(_escaped, text)
+
+
+def _escaped(mark: re.Match[str]) -> str:
+    # A pipe makes a table of a line above dashes even behind a backslash.
+    return "&#124;" if mark[0] == "|" else f"\\{mark[0]}"
 
 
 def _seen(parser: MarkdownIt, content: str, environment: Environment) -> tuple[Counter[str], str]:
