@@ -166,5 +166,5 @@ def _json(record: object) -> str:
 
 
 def _in_one_line(text: str) -> str:
-    # A translation has no line breaks unless a model's vocabulary has them.
-    return " ".join(text.splitlines()) if len(text.splitlines()) > 1 else text
+    # Only this ends a record; a translation has it only if the model's vocabulary does.
+    return text.replace("\n", " ")

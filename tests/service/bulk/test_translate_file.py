@@ -74,10 +74,11 @@ def test_lines_keep_their_order_and_their_ends(tmp_path: Path, expected: list[st
     source, target = tmp_path / "a.txt", tmp_path / "b.txt"
     ends = ["\r\n" if number % 3 == 0 else "\n" for number in range(len(TEXTS) - 1)] + [""]
     write = "".join(text + end for text, end in zip(TEXTS, ends, strict=True))
-    source.write_bytes(("\n123\n \n" + write).encode())
+    kept = "\n123\n \n1\u20282\x0b3\r4\n"
+    source.write_bytes((kept + write).encode())
     assert command.main([str(source), str(target), *PAIR]) == 0
     joined = "".join(text + end for text, end in zip(expected, ends, strict=True))
-    assert target.read_bytes().decode() == "\n123\n \n" + joined
+    assert target.read_bytes().decode() == kept + joined
     assert sorted(tmp_path.iterdir()) == [source, target]
 
 

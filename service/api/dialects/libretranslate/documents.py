@@ -32,7 +32,9 @@ class TranslateFileBody(BaseModel):
     )
     source: str = Field(description="Language of the document, or auto.", examples=["fr"])
     target: str = Field(description="Language to translate into.", examples=["en"])
-    api_key: str = Field(default="", description="Accepted and ignored.", examples=[""])
+    api_key: str = Field(
+        default="", description="Needed only where the operator gives out keys.", examples=[""]
+    )
 
 
 class TranslateFileReply(BaseModel):
