@@ -66,7 +66,8 @@ def _arrive(
         for ids, options in asked
     ]
     target, replicas = ours.model.target, arguments.replicas
-    with Engine.running(ours.model, target, SchedulingSettings(), replicas) as engine:
+    with Engine(SchedulingSettings(), replicas).running() as engine:
+        engine.add("", ours.model, target)
         for job in jobs:
             time.sleep(draw.expovariate(300))  # a Poisson process
             engine.submit([job])

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from fastapi import FastAPI
@@ -31,11 +32,13 @@ from service.document_translator import DocumentTranslator
 from service.documents.isolation import DocumentReader
 from service.domain import DecodingOptions
 from service.engine import launch
+from service.engine.messages import Loaded
 from service.errors import InvalidPackage, ServiceError
 from service.glossaries import Glossaries
 from service.metrics import Load, Metrics
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair
+from service.scheduling.addressed import AddressedDecoder
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
@@ -66,6 +69,8 @@ CORS: dict[str, Any] = {
 }
 """What pages elsewhere may do. A key is sent by their script, so nothing needs cookies."""
 
+MODEL = "model"
+"""What the engine calls the one that is served."""
 WARM_UP = "1, 2, 3."
 WARM_UP_SECONDS = 60.0
 
@@ -75,7 +80,7 @@ class ModelText(Text, ScorableText, Protocol):
 
 
 class WatchedDecoder(Decoder, Protocol):
-    """A decoder that can be watched; the engine is one."""
+    """A decoder that can be watched; an engine is one."""
 
     @property
     def alive(self) -> bool:
@@ -94,6 +99,16 @@ class WatchedDecoder(Decoder, Protocol):
         """Sentences that it has not begun."""
 
 
+class ModelEngine(WatchedDecoder, Protocol):
+    """An engine; see service.engine."""
+
+    def load(self, name: str, directory: Path, variant: str | None) -> Loaded:
+        """Load a model, which takes seconds."""
+
+    def unload(self, name: str) -> None:
+        """Let go of a model."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunningModel:
     """A model that is loaded, warm and decoding."""
@@ -103,6 +118,8 @@ class RunningModel:
     languages: Languages
     description: ModelDescription
     target: Target
+    name: str = ""
+    """The engine's name of it."""
 
 
 OpenModel = Callable[[Settings], AbstractContextManager[RunningModel]]
@@ -116,7 +133,8 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
         InvalidPackage: the directory breaks its contract, or its model cannot translate.
         ProviderUnavailable: the device that was asked for cannot be used.
     """
-    with _engine(settings) as (engine, provider):
+    with _engine(settings) as engine:
+        loaded = engine.load(MODEL, settings.model.directory, settings.model.variant)
         directory = ModelDirectory.open(settings.model.directory)
         manifest = directory.manifest
         languages = manifest.languages
@@ -126,7 +144,9 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
         )
         longest = manifest.limits.max_source_tokens
         text = TextPipeline(tokenizer, longest, manifest.conditioning, languages)
-        _warm_up(engine, text, manifest.first_pair, settings.decoding.options())
+        _warm_up(
+            AddressedDecoder(engine, MODEL), text, manifest.first_pair, settings.decoding.options()
+        )
         yield RunningModel(
             engine=engine,
             text=text,
@@ -136,9 +156,10 @@ def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
                 variant=name,
                 precision=directory.variant(name).precision,
                 device=settings.runtime.device,
-                provider=provider,
+                provider=loaded.provider,
             ),
             target=Target.of(manifest),
+            name=MODEL,
         )
 
 
@@ -223,7 +244,7 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     return app
 
 
-def _engine(settings: Settings) -> AbstractContextManager[tuple[WatchedDecoder, str]]:
+def _engine(settings: Settings) -> AbstractContextManager[ModelEngine]:
     if settings.runtime.engine == "process":
         return launch.running(settings)
     from service.engine import local  # ONNX Runtime takes memory: only where it runs
@@ -256,8 +277,8 @@ def _service(
     tracing: Tracing | None,
 ) -> Service:
     admission = Admission(settings.scheduling)
-    engine = TimedDecoder(model.engine, metrics, tracing.begin if tracing else None)
-    cache = CachingDecoder(engine, settings.cache.max_mb * 2**20)
+    timed = TimedDecoder(model.engine, metrics, tracing.begin if tracing else None)
+    cache = CachingDecoder(timed, settings.cache.max_mb * 2**20)
     metrics.model.info(asdict(model.description))
     metrics.read_load = lambda: Load(
         waiting_items=admission.items,
@@ -274,7 +295,7 @@ def _service(
     translator = Translator(
         text=model.text,
         languages=model.languages,
-        decoder=cache if settings.cache.max_mb else engine,
+        decoder=AddressedDecoder(cache if settings.cache.max_mb else timed, model.name),
         admission=admission,
         metrics=metrics,
         bulk_from_sentences=settings.scheduling.bulk_from_sentences,
@@ -297,7 +318,7 @@ def _service(
         scorer=Scorer(
             text=model.text,
             languages=model.languages,
-            decoder=engine,
+            decoder=AddressedDecoder(timed, model.name),
             admission=admission,
             target=model.target,
         ),

@@ -10,28 +10,17 @@ from contextlib import closing, contextmanager
 
 from service.engine.channel import Channel
 from service.engine.messages import REPLY, Refused, Started
-from service.engine.remote import RemoteEngine
-from service.errors import (
-    CorruptFile,
-    InvalidPackage,
-    MissingFile,
-    ProviderUnavailable,
-    StartupError,
-    UnsupportedFormat,
-)
+from service.engine.remote import RemoteEngine, refusal
+from service.errors import InvalidPackage
 from service.settings import Settings
 
-REFUSALS: dict[str, type[StartupError]] = {
-    error.__name__: error
-    for error in (InvalidPackage, UnsupportedFormat, MissingFile, CorruptFile, ProviderUnavailable)
-}
 GONE = "The engine's process has ended before it was ready; standard error says why."
 SECONDS_TO_END = 10
 """After that, a process that was asked to end is killed."""
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[tuple[RemoteEngine, str]]:
+def running(settings: Settings) -> Iterator[RemoteEngine]:
     """As local.running(), in another process."""
     ours, theirs = socket.socketpair()
     with theirs:
@@ -42,10 +31,10 @@ def running(settings: Settings) -> Iterator[tuple[RemoteEngine, str]]:
         )
     with closing(Channel(ours)) as channel:
         try:
-            provider = _started(channel, settings)
+            _await_start(channel, settings)
             engine = RemoteEngine(channel)
             try:
-                yield engine, provider
+                yield engine
             finally:
                 engine.stop()
         finally:
@@ -53,16 +42,14 @@ def running(settings: Settings) -> Iterator[tuple[RemoteEngine, str]]:
             _end(process)
 
 
-def _started(channel: Channel, settings: Settings) -> str:
-    """Wait until the engine is ready; the execution provider that it runs on."""
+def _await_start(channel: Channel, settings: Settings) -> None:
     channel.send(settings)
     content = channel.receive()
     reply = None if content is None else REPLY.validate_json(content)
     if isinstance(reply, Refused):
-        raise REFUSALS.get(reply.error, InvalidPackage)(reply.message)
+        raise refusal(reply)
     if not isinstance(reply, Started):
         raise InvalidPackage(GONE)
-    return reply.provider
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,35 +1,57 @@
-"""The engine with its model, in this process."""
+"""The engine with its models, in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from service.engine.messages import Loaded
 from service.package.directory import ModelDirectory
 from service.runtime import providers
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.engine import Engine
-from service.settings import Settings
+from service.settings import RuntimeSettings, Settings
+
+
+class LocalEngine(Engine):
+    """An engine that loads its models itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.scheduling, providers.replicas(settings.runtime))
+        self._runtime: RuntimeSettings = settings.runtime
+
+    def load(self, name: str, directory: Path, variant: str | None = None) -> Loaded:
+        """Check and load a model, while those that are there go on.
+
+        Args:
+            name: what its jobs call it; none that was ever used.
+            variant: by default the fastest one for the device.
+
+        Raises:
+            InvalidPackage: the model directory breaks its contract.
+            ProviderUnavailable: the device that was asked for can't be used.
+        """
+        package = ModelDirectory.open(directory)
+        device = self._runtime.device
+        chosen = package.variant(variant or package.fastest(device), device)
+        package.check(package.files_of(chosen))
+        model = OnnxSeq2Seq.load(package, chosen, self._runtime)
+        self.add(name, model, model.target)
+        return Loaded(name, model.provider)
+
+    def unload(self, name: str) -> None:
+        """Let go of a model, after the current steps. Its jobs that are left fail."""
+        self.remove(name)
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[tuple[Engine, str]]:
-    """Check and load the model of the settings, and start its engine.
-
-    Yields the engine and the execution provider.
+def running(settings: Settings) -> Iterator[LocalEngine]:
+    """Start an engine that has no model yet.
 
     Raises:
-        InvalidPackage: the model directory breaks its contract.
         ProviderUnavailable: the device that was asked for can't be used.
     """
     providers.require(settings.runtime)
-    directory = ModelDirectory.open(settings.model.directory)
-    variant = directory.variant(
-        settings.model.variant or directory.fastest(settings.runtime.device),
-        settings.runtime.device,
-    )
-    directory.check(directory.files_of(variant))
-    model = OnnxSeq2Seq.load(directory, variant, settings.runtime)
-    replicas = providers.replicas(settings.runtime)
-    with Engine.running(model, model.target, settings.scheduling, replicas) as engine:
-        yield engine, model.provider
+    with LocalEngine(settings).running() as engine:
+        yield engine

@@ -1,13 +1,15 @@
 """What the service and an engine in another process say to each other.
 
-The service sends its settings, then Submit and Cancel; the engine sends Started or Refused, then
-Answer. Each is JSON; floats come back to the last digit.
+The service sends its settings, then Load, Unload, Submit and Cancel; the engine sends Started or
+Refused, then Loaded or Refused for each Load, and Answer. Each is JSON; floats come back to the
+last digit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
@@ -22,6 +24,25 @@ class Sentence:
     source_ids: tuple[int, ...]
     options: DecodingOptions
     priority: Priority
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A model to have from now on."""
+
+    name: str
+    directory: Path
+    variant: str | None
+    kind: Literal["load"] = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """A model that nobody uses any more."""
+
+    name: str
+    kind: Literal["unload"] = "unload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +63,30 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The engine is ready."""
+    """The engine is ready for models."""
 
-    provider: str
-    """The execution provider that runs the graphs."""
     kind: Literal["started"] = "started"
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model is ready."""
+
+    name: str
+    provider: str
+    """The execution provider that runs its graphs."""
+    kind: Literal["loaded"] = "loaded"
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
-    """The engine can't start, and ends."""
+    """The engine can't start, and ends; or it can't load a model, and goes on without it."""
 
     error: str
     """Name of the StartupError."""
     message: str
+    name: str = ""
+    """Of the model."""
     kind: Literal["refused"] = "refused"
 
 
@@ -79,11 +110,9 @@ class Answer:
     kind: Literal["answer"] = "answer"
 
 
-REQUEST: TypeAdapter[Submit | Cancel] = TypeAdapter(
-    Annotated[Submit | Cancel, Field(discriminator="kind")]
-)
+Request: TypeAlias = Annotated[Load | Unload | Submit | Cancel, Field(discriminator="kind")]
+Reply: TypeAlias = Annotated[Started | Refused | Loaded | Answer, Field(discriminator="kind")]
+REQUEST: TypeAdapter[Load | Unload | Submit | Cancel] = TypeAdapter(Request)
 """What the service sends."""
-REPLY: TypeAdapter[Started | Refused | Answer] = TypeAdapter(
-    Annotated[Started | Refused | Answer, Field(discriminator="kind")]
-)
+REPLY: TypeAdapter[Started | Refused | Loaded | Answer] = TypeAdapter(Reply)
 """What the engine sends."""

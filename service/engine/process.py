@@ -36,8 +36,8 @@ def main() -> int:
 
 def _serve(channel: Channel, settings: Settings) -> int:
     try:
-        with local.running(settings) as (engine, provider):
-            channel.send(Started(provider))
+        with local.running(settings) as engine:
+            channel.send(Started())
             Server(engine, channel).run()
     except StartupError as error:
         channel.send(Refused(type(error).__name__, str(error)))

@@ -7,15 +7,42 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from itertools import count
+from pathlib import Path
 from threading import Lock, Thread
 
 from service.domain import Hypothesis
 from service.engine.channel import Channel
-from service.engine.messages import REPLY, Answer, Cancel, Sentence, Submit
-from service.errors import ModelFailure, ServiceError, ShuttingDown
+from service.engine.messages import (
+    REPLY,
+    Answer,
+    Cancel,
+    Load,
+    Loaded,
+    Refused,
+    Sentence,
+    Submit,
+    Unload,
+)
+from service.errors import (
+    CorruptFile,
+    InvalidPackage,
+    MissingFile,
+    ModelFailure,
+    ProviderUnavailable,
+    ServiceError,
+    ShuttingDown,
+    StartupError,
+    UnsupportedFormat,
+)
 from service.scheduling.admission import RETRY_AFTER_SECONDS
 from service.scheduling.job import Job
 from service.scheduling.worker import FAILED, STOPPING
+
+REFUSALS: dict[str, type[StartupError]] = {
+    error.__name__: error
+    for error in (InvalidPackage, UnsupportedFormat, MissingFile, CorruptFile, ProviderUnavailable)
+}
+GONE = "The engine has stopped."
 
 
 class RemoteEngine:
@@ -26,7 +53,8 @@ class RemoteEngine:
         self._channel = channel
         self._numbers = count()
         self._jobs: dict[int, Job] = {}
-        self._lock = Lock()  # of the jobs and whether there may be more
+        self._loading: dict[str, Future[Loaded]] = {}
+        self._lock = Lock()  # of these two and whether there may be more
         self._closed = False
         self._active = 0
         self.steps = 0
@@ -46,6 +74,22 @@ class RemoteEngine:
         """Jobs that were not begun yet, as of the last answer."""
         return max(0, len(self._jobs) - self._active)
 
+    def load(self, name: str, directory: Path, variant: str | None = None) -> Loaded:
+        """As LocalEngine.load(): wait until a model is loaded, while those that are there go on."""
+        loading: Future[Loaded] = Future()
+        with self._lock:
+            if self._closed:
+                raise InvalidPackage(GONE)
+            self._loading[name] = loading
+        with suppress(OSError):  # _listen() notices too
+            self._channel.send(Load(name, directory.absolute(), variant))
+        return loading.result()
+
+    def unload(self, name: str) -> None:
+        """As LocalEngine.unload()."""
+        with suppress(OSError):
+            self._channel.send(Unload(name))
+
     def submit(self, jobs: Sequence[Job]) -> None:
         """Hand jobs over; each is answered through its result.
 
@@ -57,7 +101,10 @@ class RemoteEngine:
             if self._closed:
                 raise ShuttingDown(STOPPING, RETRY_AFTER_SECONDS)
             self._jobs |= numbered
-        sentences = (Sentence(n, job.source_ids, job.options, job.priority) for n, job in numbered)
+        sentences = (
+            Sentence(number, job.source_ids, job.options, job.priority, job.model)
+            for number, job in numbered
+        )
         with suppress(OSError):  # _listen() notices too, and answers them
             self._channel.send(Submit(tuple(sentences)))
         for number, job in numbered:
@@ -77,9 +124,11 @@ class RemoteEngine:
 
     def _listen(self) -> None:
         while (content := self._channel.receive()) is not None:
-            answer = REPLY.validate_json(content)
-            if isinstance(answer, Answer):
-                self._answer(answer)
+            reply = REPLY.validate_json(content)
+            if isinstance(reply, Answer):
+                self._answer(reply)
+            elif isinstance(reply, Loaded | Refused):
+                self._end_loading(reply)
         # Nobody may wait for an engine that is gone.
         self._end(ModelFailure(FAILED))
 
@@ -96,6 +145,16 @@ class RemoteEngine:
         else:
             job.finish(answer.hypotheses)
 
+    def _end_loading(self, reply: Loaded | Refused) -> None:
+        with self._lock:
+            loading = self._loading.pop(reply.name, None)
+        if loading is None:  # it was given up meanwhile
+            return
+        if isinstance(reply, Loaded):
+            loading.set_result(reply)
+        else:
+            loading.set_exception(refusal(reply))
+
     def _take(self, number: int) -> Job | None:
         with self._lock:
             return self._jobs.pop(number, None)
@@ -104,5 +163,13 @@ class RemoteEngine:
         with self._lock:
             self._closed = True
             left, self._jobs = self._jobs, {}
+            loading, self._loading = self._loading, {}
         for job in left.values():
             job.fail(error)
+        for one in loading.values():
+            one.set_exception(InvalidPackage(GONE))
+
+
+def refusal(reply: Refused) -> StartupError:
+    """The error that the engine met."""
+    return REFUSALS.get(reply.error, InvalidPackage)(reply.message)

@@ -6,19 +6,49 @@ import math
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Protocol
+
+import structlog
 
 from service.domain import Hypothesis
 from service.engine.channel import Channel
-from service.engine.messages import REQUEST, Answer, Cancel, Submit
-from service.errors import ServiceError
-from service.scheduling.engine import Engine
-from service.scheduling.job import Job
+from service.engine.messages import REQUEST, Answer, Cancel, Load, Loaded, Refused, Submit, Unload
+from service.errors import InvalidPackage, ServiceError, StartupError
+from service.scheduling.job import Decoder, Job
+
+log = structlog.get_logger(__name__)
+
+FAILED = "The model can't be loaded"
+
+
+class LoadingEngine(Decoder, Protocol):
+    """What a server needs; see service.engine.local."""
+
+    @property
+    def steps(self) -> int:
+        """Decoder steps so far."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that these steps computed, added up."""
+
+    @property
+    def active(self) -> int:
+        """Jobs that are being decoded."""
+
+    def load(self, name: str, directory: Path, variant: str | None) -> Loaded:
+        """Load a model, which takes seconds."""
+
+    def unload(self, name: str) -> None:
+        """Let go of a model."""
 
 
 class Server:
     """Hands sentences to an engine until the other end hangs up."""
 
-    def __init__(self, engine: Engine, channel: Channel) -> None:
+    def __init__(self, engine: LoadingEngine, channel: Channel) -> None:
         self._engine = engine
         self._channel = channel
         self._jobs: dict[int, Job] = {}
@@ -27,20 +57,37 @@ class Server:
         """Serve. Jobs under way when it returns are nobody's any more."""
         while (content := self._channel.receive()) is not None:
             request = REQUEST.validate_json(content)
-            if isinstance(request, Submit):
-                self._submit(request)
-            else:
-                self._cancel(request)
+            match request:
+                case Submit():
+                    self._submit(request)
+                case Cancel():
+                    self._cancel(request)
+                case Load():
+                    Thread(target=self._load, args=[request], daemon=True).start()
+                case Unload():
+                    self._engine.unload(request.name)
 
     def _submit(self, request: Submit) -> None:
         jobs = {
-            one.number: Job(one.source_ids, one.options, math.inf, one.priority)
+            one.number: Job(one.source_ids, one.options, math.inf, one.priority, model=one.model)
             for one in request.sentences
         }
         self._jobs |= jobs
         for number, job in jobs.items():
             job.result.add_done_callback(partial(self._answer, number))
         self._engine.submit(list(jobs.values()))
+
+    def _load(self, request: Load) -> None:
+        reply: Loaded | Refused
+        try:
+            reply = self._engine.load(request.name, request.directory, request.variant)
+        except StartupError as error:
+            reply = Refused(type(error).__name__, str(error), request.name)
+        except Exception as error:  # somebody waits for an answer
+            log.exception("a model could not be loaded", model=request.name)
+            reply = Refused(InvalidPackage.__name__, f"{FAILED}: {error}", request.name)
+        with suppress(OSError):
+            self._channel.send(reply)
 
     def _cancel(self, request: Cancel) -> None:
         if request.number in self._jobs:

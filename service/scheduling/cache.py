@@ -24,8 +24,9 @@ Hypotheses: TypeAlias = tuple[Hypothesis, ...]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """All that the hypotheses depend on, but for the model: a cache serves one."""
+    """All that the hypotheses depend on."""
 
+    model: str
     source_ids: tuple[int, ...]
     options: DecodingOptions
 
@@ -97,7 +98,7 @@ class CachingDecoder:
         """What has to be decoded for this job, if anything."""
         if not job.options.reproducible:
             return job
-        key = Key(job.source_ids, job.options)
+        key = Key(job.model, job.source_ids, job.options)
         with self._lock:
             known = self._results.get(key)
             if known is not None:

@@ -1,9 +1,10 @@
-"""The threads that decode, and the queue that they share."""
+"""The threads that decode, the queue that they share, and the models that they take turns with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Self
 
 from service.decoding.model import Seq2SeqModel
 from service.decoding.search import Target
@@ -11,37 +12,49 @@ from service.errors import ShuttingDown
 from service.scheduling.admission import RETRY_AFTER_SECONDS
 from service.scheduling.job import Job
 from service.scheduling.queue import JobQueue
-from service.scheduling.worker import STOPPING, Worker
+from service.scheduling.worker import STOPPING, Models, Worker
 from service.settings import SchedulingSettings
 
 
 class Engine:
-    """Translates submitted jobs. Whatever happens, every job is answered."""
+    """Translates submitted jobs by the models that it has. Whatever happens, every job is answered.
 
-    def __init__(
-        self, model: Seq2SeqModel, target: Target, limits: SchedulingSettings, replicas: int = 1
-    ) -> None:
-        """replicas: batches that are decoded at the same time, by a thread each. Any number of
-        threads may call model.begin() and use what it returns, each its own."""
+    Models have equal shares of the time while they have work.
+    """
+
+    def __init__(self, limits: SchedulingSettings, replicas: int = 1) -> None:
+        """replicas: batches of a model that are decoded at the same time, by a thread each."""
+        self._models: Models = {}
         self._queue = JobQueue()
         self._workers = [
-            Worker(f"engine-{number}", self._queue, model, target, limits)
+            Worker(f"engine-{number}", self._queue, self._models, limits)
             for number in range(replicas)
         ]
 
-    @classmethod
     @contextmanager
-    def running(
-        cls, model: Seq2SeqModel, target: Target, limits: SchedulingSettings, replicas: int = 1
-    ) -> Iterator[Engine]:
-        """Start an engine; on leaving, whatever is unanswered fails with ShuttingDown."""
-        engine = cls(model, target, limits, replicas)
-        for worker in engine._workers:
+    def running(self) -> Iterator[Self]:
+        """Start; on leaving, whatever is unanswered fails with ShuttingDown."""
+        for worker in self._workers:
             worker.start()
         try:
-            yield engine
+            yield self
         finally:
-            engine.stop()
+            self.stop()
+
+    def add(self, name: str, model: Seq2SeqModel, target: Target) -> None:
+        """Have a model from now on. Any number of threads may call its begin() and use what that
+        returns, each its own.
+
+        Raises:
+            ValueError: it has one of this name.
+        """
+        if self._models.setdefault(name, (model, target)) != (model, target):
+            raise ValueError(f"there is a model {name} already")
+
+    def remove(self, name: str) -> None:
+        """Let go of a model, after the current steps. Its jobs that are left fail."""
+        self._models.pop(name, None)
+        self._queue.call()
 
     @property
     def alive(self) -> bool:

@@ -8,10 +8,17 @@ from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.domain import DecodingOptions, Hypothesis, Priority
 from service.errors import ServiceError
+
+
+class Flow(NamedTuple):
+    """Sentences that can be decoded together and that take turns with the others."""
+
+    model: str
+    priority: Priority
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +34,8 @@ class Job:
     """Monotonic seconds. May be put off while it is under way."""
     priority: Priority = Priority.INTERACTIVE
     result: Future[tuple[Hypothesis, ...]] = field(default_factory=Future)
+    model: str = ""
+    """Under which name its engine knows the model."""
     company: int = sys.maxsize
     """Most sentences of a batch that it may be one of. It is halved where a batch fails, be it for
     want of memory or because of one of them, until the one fails alone."""
@@ -36,6 +45,11 @@ class Job:
     """When it first joined a batch."""
     ended: float | None = field(init=False, default=None)
     """When it left the batch."""
+
+    @property
+    def flow(self) -> Flow:
+        """What it takes turns in."""
+        return Flow(self.model, self.priority)
 
     @property
     def abandoned(self) -> bool:

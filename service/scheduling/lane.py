@@ -1,4 +1,4 @@
-"""The sentences of one priority that are being decoded together."""
+"""The sentences of one flow, a model's of one priority, that are being decoded together."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from service.decoding.model import Seq2SeqModel
 from service.decoding.search import Search, Target
-from service.domain import Priority
 from service.errors import ServiceError
 from service.scheduling.batcher import Bounds
-from service.scheduling.job import Job
+from service.scheduling.job import Flow, Job
 
 
 class Lane:
@@ -17,14 +16,14 @@ class Lane:
 
     def __init__(
         self,
-        priority: Priority,
+        flow: Flow,
         share: float,
         bounds: Bounds,
         model: Seq2SeqModel,
         target: Target,
     ) -> None:
         """share: of the engine's time while other lanes have work too."""
-        self.priority = priority
+        self.flow = flow
         self.bounds = bounds
         self._share = share
         self._model = model

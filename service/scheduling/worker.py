@@ -1,7 +1,7 @@
 """One thread that decodes: let sentences join, step, deliver what is done.
 
-Each priority has a lane, a running batch of its own. Lanes take turns step by step, so that a
-sentence that somebody waits for never waits for the end of another one.
+Each flow, a model's sentences of one priority, has a lane: a running batch of its own. Lanes take
+turns step by step, so that a sentence that somebody waits for never waits for the end of another.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import structlog
 
@@ -18,7 +19,7 @@ from service.domain import Priority
 from service.errors import DeadlineExceeded, ModelFailure, ServiceError, ShuttingDown
 from service.scheduling.admission import RETRY_AFTER_SECONDS
 from service.scheduling.batcher import Bounds
-from service.scheduling.job import Job
+from service.scheduling.job import Flow, Job
 from service.scheduling.lane import Lane
 from service.scheduling.queue import JobQueue
 from service.settings import SchedulingSettings
@@ -30,32 +31,27 @@ AHEAD = 0.05
 short sentence."""
 
 TOO_LATE = "The translation did not end before its deadline."
+GONE = "The model of this text is not loaded any more."
 FAILED = "The model could not translate this text."
 STOPPING = "The service is shutting down."
+
+
+Models: TypeAlias = dict[str, tuple[Seq2SeqModel, Target]]
+"""Each with what a search has to know of it, by name."""
 
 
 class Worker:
     """Decodes what it takes from a queue. Whatever happens, every job is answered."""
 
     def __init__(
-        self,
-        name: str,
-        queue: JobQueue,
-        model: Seq2SeqModel,
-        target: Target,
-        limits: SchedulingSettings,
+        self, name: str, queue: JobQueue, models: Models, limits: SchedulingSettings
     ) -> None:
+        """models: may be changed by any thread, which then calls by the queue."""
         self._queue = queue
-        self._lanes = [
-            Lane(
-                priority,
-                limits.bulk_share if priority is Priority.BULK else 1 - limits.bulk_share,
-                _bounds(priority, limits),
-                model,
-                target,
-            )
-            for priority in Priority
-        ]
+        self._models = models
+        self._limits = limits
+        self._lanes: dict[Flow, Lane] = {}
+        self._calls = -1
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.steps = 0
@@ -71,7 +67,7 @@ class Worker:
     @property
     def active(self) -> int:
         """Jobs that it is decoding."""
-        return sum(len(lane) for lane in self._lanes)
+        return sum(map(len, list(self._lanes.values())))
 
     def start(self) -> None:
         """Begin to take jobs."""
@@ -90,7 +86,11 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            while (lane := self._next()) is not None:
+            while self._has_work():
+                self._look_around()
+                lane = self._next()
+                if lane is None:
+                    continue
                 started = time.perf_counter()
                 self._take_in(lane)
                 self._step(lane)
@@ -99,30 +99,52 @@ class Worker:
         finally:
             # Only a defect ends the loop early. Nobody may wait for a thread that is gone.
             _fail(self._queue.close(), ModelFailure(FAILED))
-            for lane in self._lanes:
+            for lane in self._lanes.values():
                 _fail(lane.clear(), ModelFailure(FAILED))
 
+    def _has_work(self) -> bool:
+        """Wait for something to do; False when all is over."""
+        return any(map(len, self._lanes.values())) or self._queue.wait(self._calls)
+
+    def _look_around(self) -> None:
+        """Have a lane for each flow with work, and none of a model that is gone."""
+        if self._calls != self._queue.calls:
+            self._calls = self._queue.calls
+            for flow in [flow for flow in self._lanes if flow.model not in self._models]:
+                _fail(self._lanes.pop(flow).clear(), ModelFailure(GONE))
+        for flow in self._queue.flows:
+            if flow not in self._lanes:
+                self._open(flow)
+
+    def _open(self, flow: Flow) -> None:
+        known = self._models.get(flow.model)
+        if known is None:
+            _fail(self._queue.take_all(flow), ModelFailure(GONE))
+            return
+        bulk = flow.priority is Priority.BULK
+        share = self._limits.bulk_share if bulk else 1 - self._limits.bulk_share
+        self._lanes[flow] = Lane(flow, share, _bounds(flow.priority, self._limits), *known)
+
     def _next(self) -> Lane | None:
-        """The lane whose turn it is, once there is one with work; None when all is over."""
-        if not any(lane.jobs for lane in self._lanes) and not self._queue.wait():
-            return None
+        """The lane whose turn it is; None when no lane has work."""
+        lanes = self._lanes.values()
         # Time that a lane had no use for is not owed to it.
-        now = min((lane.clock for lane in self._lanes if lane.active), default=None)
-        for lane in self._lanes:
-            active = bool(lane.jobs) or self._queue.has(lane.priority)
+        now = min((lane.clock for lane in lanes if lane.active), default=None)
+        for lane in lanes:
+            active = bool(len(lane)) or self._queue.has(lane.flow)
             if now is None:
                 lane.clock = 0.0
             elif active and not lane.active:
                 lane.clock = max(lane.clock, now - AHEAD)
             lane.active = active
-        busy = [lane for lane in self._lanes if lane.active]
+        busy = [lane for lane in lanes if lane.active]
         return min(busy, key=lambda lane: lane.clock, default=None)
 
     def _take_in(self, lane: Lane) -> None:
         """Let waiting jobs join. What fails here is no matter of the others."""
-        if not self._queue.has(lane.priority):
+        if not self._queue.has(lane.flow):
             return
-        jobs = self._queue.take(lane.priority, lane.jobs, lane.bounds)
+        jobs = self._queue.take(lane.flow, lane.jobs, lane.bounds)
         if not jobs:
             return
         now = time.monotonic()

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,49 +16,50 @@ from service.decoding.search import decode
 from service.domain import DecodingOptions, Hypothesis
 from service.engine import launch, local
 from service.engine.channel import Channel
-from service.errors import InvalidPackage, ModelFailure, ProviderUnavailable
+from service.errors import InvalidPackage, MissingFile, ModelFailure, ProviderUnavailable
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.job import Decoder, Job
-from service.settings import ModelSettings, RuntimeSettings, Settings
+from service.settings import RuntimeSettings, Settings
 
 SECONDS = 60
 SOURCES = [(5, 6, 7, 0), (8, 0), (9, 10, 11, 12, 13, 0)]
 OPTIONS = DecodingOptions(beam_size=3, num_hypotheses=2, max_decoding_length=20)
-Running = Callable[[Path], Settings]
 
 
-def settings(directory: Path, **runtime: str) -> Settings:
-    return Settings(
-        model=ModelSettings(directory=directory, variant="fp32"),
-        runtime=RuntimeSettings.model_validate(runtime),
-    )
-
-
-def translations(engine: Decoder) -> list[tuple[Hypothesis, ...]]:
-    jobs = [Job(ids, OPTIONS, math.inf) for ids in SOURCES]
+def translations(engine: Decoder, model: str = "tiny") -> list[tuple[Hypothesis, ...]]:
+    jobs = [Job(ids, OPTIONS, math.inf, model=model) for ids in SOURCES]
     engine.submit(jobs)
     return [job.result.result(SECONDS) for job in jobs]
 
 
 def test_it_translates_as_in_this_process(tiny_directory: Path, tiny_fp32: OnnxSeq2Seq) -> None:
     expected = decode(tiny_fp32, SOURCES, [OPTIONS] * len(SOURCES), tiny_fp32.target)
-    with launch.running(settings(tiny_directory)) as (engine, provider):
-        assert provider == tiny_fp32.provider
-        assert translations(engine) == expected
-    with local.running(settings(tiny_directory)) as (here, provider):
-        assert provider == tiny_fp32.provider
-        assert translations(here) == expected
+    with launch.running(Settings()) as engine, local.running(Settings()) as here:
+        for one in (engine, here):
+            assert one.load("tiny", tiny_directory, "fp32").provider == tiny_fp32.provider
+            assert translations(one) == expected
 
 
-def test_what_keeps_it_from_starting_is_told(tiny_directory: Path, tmp_path: Path) -> None:
-    with (
-        pytest.raises(InvalidPackage, match="manifest"),
-        launch.running(settings(tmp_path)),
-    ):
-        pass
+def test_models_come_and_go(tiny_directory: Path, tmp_path: Path) -> None:
+    with launch.running(Settings()) as engine, local.running(Settings()) as here:
+        for one in (engine, here):
+            one.load("tiny", tiny_directory, "fp32")
+            expected = translations(one)
+            with pytest.raises(MissingFile, match="manifest"):
+                one.load("none", tmp_path)
+            with pytest.raises(InvalidPackage, match="int4"):
+                one.load("wrong", tiny_directory, "int4")
+            one.load("again", tiny_directory, "fp32")
+            one.unload("tiny")
+            with pytest.raises(ModelFailure, match="not loaded"):
+                translations(one)
+            assert translations(one, "again") == expected
+
+
+def test_what_keeps_it_from_starting_is_told() -> None:
     with (
         pytest.raises(ProviderUnavailable, match="CUDAExecutionProvider"),
-        launch.running(settings(tiny_directory, device="cuda")),
+        launch.running(Settings(runtime=RuntimeSettings(device="cuda"))),
     ):
         pass
 
@@ -75,14 +75,17 @@ def test_a_process_that_dies_answers_all(
             started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Noted)
-    with launch.running(settings(tiny_directory)) as (engine, _):
+    with launch.running(Settings()) as engine:
+        engine.load("tiny", tiny_directory)
         (process,) = started
         process.send_signal(signal.SIGSTOP)
-        job = Job(SOURCES[0], OPTIONS, math.inf)
+        job = Job(SOURCES[0], OPTIONS, math.inf, model="tiny")
         engine.submit([job])
         process.kill()
         with pytest.raises(ModelFailure):
             job.result.result(SECONDS)
+        with pytest.raises(InvalidPackage, match="stopped"):
+            engine.load("again", tiny_directory)
         engine._listener.join(SECONDS)
         assert not engine.alive
     assert process.returncode == -signal.SIGKILL
@@ -97,7 +100,7 @@ def test_it_ends_with_the_service_and_at_no_signal() -> None:
             env=os.environ,
         )
     channel = Channel(ours)
-    channel.send(Settings(model=ModelSettings(directory=Path("models/fr-en"))))
+    channel.send(Settings())
     assert channel.receive() is not None
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)

@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +19,14 @@ from pydantic_core import to_json
 from service.decoding.search import Target, decode
 from service.domain import DecodingOptions, FinishReason, Hypothesis, Priority
 from service.engine.channel import Channel
+from service.engine.local import LocalEngine
 from service.engine.messages import REPLY, REQUEST, Answer, Sentence, Submit
 from service.engine.remote import RemoteEngine
 from service.engine.server import Server
-from service.errors import ModelFailure, ShuttingDown
-from service.scheduling.engine import Engine
+from service.errors import InvalidPackage, ModelFailure, ShuttingDown
+from service.package.directory import ModelDirectory
 from service.scheduling.job import Job
-from service.settings import SchedulingSettings
+from service.settings import RuntimeSettings, Settings
 from tests.table_model import Gate, TableModel
 
 TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
@@ -39,11 +41,12 @@ def job(seed: int, **options: Any) -> Job:
 @contextmanager
 def both_ends(
     before_step: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[RemoteEngine, Channel, Engine]]:
+) -> Iterator[tuple[RemoteEngine, Channel, LocalEngine]]:
     """The service's end, the engine's channel, and the engine."""
     ours, theirs = map(Channel, socket.socketpair())
     model = TableModel(TARGET, before_step)
-    with Engine.running(model, TARGET, SchedulingSettings()) as engine:
+    with LocalEngine(Settings(runtime=RuntimeSettings(replicas=1))).running() as engine:
+        engine.add("", model, TARGET)
         server = threading.Thread(target=Server(engine, theirs).run)
         server.start()
         remote = RemoteEngine(ours)
@@ -156,3 +159,32 @@ def test_stopping_answers_what_is_under_way() -> None:
                 one.result.result(0)
         gate.opened.set()
         stopping.join(SECONDS)
+
+
+def test_loading_ends_when_the_engine_is_gone(tmp_path: Path) -> None:
+    ours, theirs = map(Channel, socket.socketpair())
+    remote = RemoteEngine(ours)
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(remote.load, "held", tmp_path, None)
+        assert theirs.receive()
+        theirs.hang_up()
+        with pytest.raises(InvalidPackage, match="stopped"):
+            loading.result(SECONDS)
+    remote.stop()
+    ours.close()
+    theirs.close()
+
+
+def test_a_model_that_fails_in_an_unknown_way_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(directory: Path) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(ModelDirectory, "open", fail)
+    with both_ends() as (remote, _, _):
+        with pytest.raises(InvalidPackage, match="No space left"):
+            remote.load("full", tmp_path)
+        wanted = job(3)
+        remote.submit([wanted])
+        assert wanted.result.result(SECONDS)

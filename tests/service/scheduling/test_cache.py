@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ def job(*source_ids: int, options: DecodingOptions | None = None, deadline: floa
 
 
 def key(one: Job) -> Key:
-    return Key(one.source_ids, one.options)
+    return Key(one.model, one.source_ids, one.options)
 
 
 class Holding:
@@ -68,6 +68,15 @@ class Sampling(DecodingOptions):
     @property
     def reproducible(self) -> bool:
         return False
+
+
+def test_models_do_not_share() -> None:
+    decoder = Holding()
+    cache = CachingDecoder(decoder, LARGE)
+    cache.submit([job(1, 2)])
+    decoder.answer()
+    cache.submit([replace(job(1, 2), model="other")])
+    assert (decoder.submitted, cache.hits, cache.misses) == (2, 0, 2)
 
 
 def test_what_is_known_is_not_decoded_again() -> None:
@@ -239,6 +248,7 @@ def test_no_option_makes_the_search_random() -> None:
 def test_nothing_else_of_a_job_changes_its_result() -> None:
     """Whoever adds a field to a job makes it part of the key, or adds it here."""
     assert {part.name for part in fields(Job)} == {
+        "model",
         "source_ids",
         "options",
         "deadline",
@@ -277,7 +287,8 @@ def test_the_estimate_of_memory_is_close_and_not_too_low() -> None:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with Engine.running(TableModel(TARGET), TARGET, SchedulingSettings()) as engine:
+    with Engine(SchedulingSettings()).running() as engine:
+        engine.add("", TableModel(TARGET), TARGET)
         yield engine
 
 

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
-from service.decoding.model import LogProbs
+from service.decoding.model import LogProbs, Seq2SeqModel
 from service.decoding.search import Target, decode
 from service.domain import DecodingOptions, Priority
 from service.errors import DeadlineExceeded, ModelFailure, ShuttingDown
@@ -19,6 +23,14 @@ TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
 LIMITS = SchedulingSettings()
 SECONDS = 20
 """Longest that anything here is waited for; all of it takes milliseconds."""
+
+
+@contextmanager
+def engine_of(model: Seq2SeqModel, replicas: int = 1) -> Iterator[Engine]:
+    """An engine with one model."""
+    with Engine(LIMITS, replicas).running() as engine:
+        engine.add("", model, TARGET)
+        yield engine
 
 
 def job(
@@ -38,7 +50,7 @@ def job(
 
 def test_jobs_get_what_the_search_finds() -> None:
     jobs = [job(seed, beam_size=1 + seed % 4) for seed in range(40)]
-    with Engine.running(TableModel(TARGET), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET)) as running:
         running.submit(jobs)
         found = [job.result.result(SECONDS) for job in jobs]
     for one, hypotheses in zip(jobs, found, strict=True):
@@ -48,7 +60,7 @@ def test_jobs_get_what_the_search_finds() -> None:
 
 def test_what_waits_is_translated_together() -> None:
     gate = Gate()
-    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, gate)) as running:
         first, rest = job(0, longest=1), [job(seed) for seed in range(1, 9)]
         running.submit([first])
         assert gate.reached.wait(SECONDS)
@@ -63,7 +75,7 @@ def test_what_waits_is_translated_together() -> None:
 
 def test_a_sentence_joins_those_that_are_being_decoded() -> None:
     gate = Gate()
-    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, gate)) as running:
         early, late = (job(seed, longest=40, shortest=40) for seed in (1, 2))
         running.submit([early])
         assert gate.reached.wait(SECONDS)
@@ -75,7 +87,7 @@ def test_a_sentence_joins_those_that_are_being_decoded() -> None:
 
 def test_a_short_sentence_does_not_wait_for_the_long_ones_beside_it() -> None:
     gate = Gate()
-    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, gate)) as running:
         long, short = job(1, longest=190, shortest=190), job(2, longest=3)
         running.submit([long])
         assert gate.reached.wait(SECONDS)
@@ -91,7 +103,7 @@ def test_a_short_sentence_does_not_wait_for_the_long_ones_beside_it() -> None:
 def test_neither_priority_waits_for_the_end_of_the_other(first: Priority) -> None:
     (second,) = set(Priority) - {first}
     gate = Gate()
-    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, gate)) as running:
         many = [job(seed, longest=190, shortest=190, priority=first) for seed in range(8)]
         one = job(9, longest=3, priority=second)
         running.submit(many)
@@ -118,7 +130,7 @@ class HoldsTheFirst(Gate):
 
 def test_replicas_decode_at_the_same_time() -> None:
     gate = HoldsTheFirst()
-    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS, replicas=2) as running:
+    with engine_of(TableModel(TARGET, gate), 2) as running:
         held, other = job(1), job(2)
         running.submit([held])
         assert gate.reached.wait(SECONDS)
@@ -132,7 +144,7 @@ def test_replicas_decode_at_the_same_time() -> None:
 @pytest.mark.parametrize("replicas", [2, 4])
 def test_replicas_give_what_one_gives(replicas: int) -> None:
     jobs = [job(seed, beam_size=1 + seed % 4) for seed in range(60)]
-    with Engine.running(TableModel(TARGET), TARGET, LIMITS, replicas) as running:
+    with engine_of(TableModel(TARGET), replicas) as running:
         for one in jobs:
             running.submit([one])
         found = [one.result.result(SECONDS) for one in jobs]
@@ -152,7 +164,7 @@ def test_sentences_that_cannot_be_encoded_fail_alone() -> None:
             return super().join(source_ids)
 
     gate = Gate()
-    with Engine.running(Picky(TARGET, gate), TARGET, LIMITS) as running:
+    with engine_of(Picky(TARGET, gate)) as running:
         good, bad = job(1, longest=20), job(13)
         running.submit([good])
         assert gate.reached.wait(SECONDS)
@@ -170,7 +182,7 @@ def test_a_batch_that_fails_fails_alone() -> None:
         if failures:
             raise failures.pop()
 
-    with Engine.running(TableModel(TARGET, fail_once), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, fail_once)) as running:
         bad = job(1)
         running.submit([bad])
         with pytest.raises(ModelFailure):
@@ -196,7 +208,7 @@ def test_a_batch_that_is_too_large_is_decoded_in_halves(most: int) -> None:
             return super().join(source_ids)
 
     jobs = [job(seed, longest=5) for seed in range(20)]
-    with Engine.running(Small(TARGET), TARGET, LIMITS) as running:
+    with engine_of(Small(TARGET)) as running:
         running.submit(jobs)
         found = [one.result.result(SECONDS) for one in jobs]
     for one, hypotheses in zip(jobs, found, strict=True):
@@ -213,7 +225,7 @@ def test_a_sentence_with_which_a_batch_fails_is_the_only_one_to_fail(bad: int) -
             return super().logits(source_ids, prefix)
 
     jobs = [job(seed, shortest=4, longest=9) for seed in range(20)]
-    with Engine.running(Picky(TARGET), TARGET, LIMITS) as running:
+    with engine_of(Picky(TARGET)) as running:
         running.submit(jobs)
         with pytest.raises(ModelFailure):
             jobs.pop(bad).result.result(SECONDS)
@@ -226,7 +238,7 @@ def test_a_sentence_with_which_a_batch_fails_is_the_only_one_to_fail(bad: int) -
 
 def test_an_abandoned_sentence_frees_its_rows_and_leaves_the_others_alone() -> None:
     gate = Gate()
-    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, gate)) as running:
         leaving, staying = job(1, beam_size=4), job(2, longest=12)
         running.submit([leaving, staying])
         assert gate.reached.wait(SECONDS)
@@ -239,7 +251,7 @@ def test_an_abandoned_sentence_frees_its_rows_and_leaves_the_others_alone() -> N
 
 def test_a_deadline_that_passes_while_decoding_fails_the_job() -> None:
     gate = Gate()
-    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, gate)) as running:
         late = job(1, deadline=0.05)
         running.submit([late])
         assert gate.reached.wait(SECONDS)
@@ -252,7 +264,7 @@ def test_a_deadline_that_passes_while_decoding_fails_the_job() -> None:
 
 def test_stopping_answers_whoever_waits() -> None:
     gate = Gate()
-    with Engine.running(TableModel(TARGET, gate), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, gate)) as running:
         decoding = job(1)
         running.submit([decoding])
         assert gate.reached.wait(SECONDS)
@@ -281,7 +293,7 @@ def test_a_thread_that_dies_answers_whoever_waits(
         gate()
         raise SystemExit
 
-    with Engine.running(TableModel(TARGET, die), TARGET, LIMITS) as running:
+    with engine_of(TableModel(TARGET, die)) as running:
         decoding, waiting = job(1), job(2)
         running.submit([decoding])
         assert gate.reached.wait(SECONDS)
@@ -292,3 +304,86 @@ def test_a_thread_that_dies_answers_whoever_waits(
                 one.result.result(SECONDS)
         with pytest.raises(ShuttingDown):
             running.submit([job(3)])
+
+
+class Counting(TableModel):
+    """Begins with a token of its own, and tells its steps."""
+
+    def __init__(self, first: int, steps: list[int], before_step: Callable[[], None]) -> None:
+        def note() -> None:
+            before_step()
+            steps.append(first)
+
+        super().__init__(TARGET, note)
+        self._first = first
+
+    def logits(self, source_ids: tuple[int, ...], prefix: tuple[int, ...]) -> LogProbs:
+        found = super().logits(source_ids, prefix)
+        if not prefix:
+            found[self._first] = 99
+        return found
+
+
+def test_models_take_turns_and_get_what_is_theirs() -> None:
+    gate, steps = HoldsTheFirst(), list[int]()
+    one, other = (Counting(first, steps, gate) for first in (3, 5))
+    with Engine(LIMITS).running() as running:
+        running.add("one", one, TARGET)
+        running.add("other", other, TARGET)
+        mine, theirs = (
+            [replace(job(n, longest=20, shortest=20), model=name) for n in range(4)]
+            for name in ("one", "other")
+        )
+        running.submit(mine)
+        assert gate.reached.wait(SECONDS)
+        running.submit(theirs)
+        gate.opened.set()
+        wait([one.result for one in (*mine, *theirs)], SECONDS)
+    assert {job.result.result(0)[0].target_ids[0] for job in mine} == {3}
+    assert {job.result.result(0)[0].target_ids[0] for job in theirs} == {5}
+    # Neither waits for the end of the other, whoever came first.
+    assert steps.index(5) < len(steps) // 2 < len(steps) - steps[::-1].index(3)
+
+
+def test_a_model_that_is_removed_fails_its_jobs_and_no_others() -> None:
+    gate = Gate()
+    with Engine(LIMITS).running() as running:
+        running.add("goes", TableModel(TARGET, gate), TARGET)
+        running.add("stays", TableModel(TARGET), TARGET)
+        begun, waits = (
+            replace(job(seed, longest=100, shortest=100), model="goes") for seed in (1, 2)
+        )
+        other = replace(job(3), model="stays")
+        running.submit([begun])
+        assert gate.reached.wait(SECONDS)
+        running.submit([waits, other])
+        running.remove("goes")
+        gate.opened.set()
+        for one in (begun, waits):
+            with pytest.raises(ModelFailure, match="not loaded any more"):
+                one.result.result(SECONDS)
+        assert other.result.result(SECONDS)
+        late = replace(job(4), model="goes")
+        running.submit([late])
+        with pytest.raises(ModelFailure, match="not loaded any more"):
+            late.result.result(SECONDS)
+
+
+def test_idle_threads_let_go_of_a_model_that_is_removed() -> None:
+    with Engine(LIMITS, replicas=2).running() as running:
+        model = TableModel(TARGET)
+        running.add("", model, TARGET)
+        for seed in range(20):
+            running.submit([one := job(seed)])
+            assert one.result.result(SECONDS)
+        gone = weakref.ref(model)
+        running.remove("")
+        del model
+        end = time.monotonic() + SECONDS
+        while gone() is not None:
+            assert time.monotonic() < end
+
+
+def test_a_name_stands_for_one_model() -> None:
+    with engine_of(TableModel(TARGET)) as running, pytest.raises(ValueError, match="already"):
+        running.add("", TableModel(TARGET), TARGET)
