@@ -15,6 +15,7 @@ from benchmarks.random_transformer import Size
 from model_export import calibration, graph, package, sources
 from model_export.spec import Checkpoint, Transformer
 from model_export.vocabulary import marian_tokenizer
+from service.decoding.search import Target
 from service.package.manifest import FORMAT, Limits, Manifest, Provenance, Tokens
 
 DEFAULT = "default"
@@ -115,8 +116,18 @@ def write(checkpoint: Checkpoint, destination: Path, precisions: Sequence[str]) 
     return destination
 
 
+def _ranges(checkpoint: Checkpoint) -> graph.Ranges:
+    """What is seen in sentences; a random model may have fewer tokens than its tokenizer."""
+    tokens, limits = checkpoint.tokens, checkpoint.limits
+    most = limits.target_vocabulary
+    encoded = checkpoint.source_tokenizer.encode_batch(list(SAMPLE))
+    source_ids = [tuple(number % most for number in one.ids) for one in encoded]
+    target = Target(tokens.start, tokens.end, most, limits.max_target_tokens)
+    return calibration.observe_ids(checkpoint.network, source_ids, target)
+
+
 def _variant(staging: Path, checkpoint: Checkpoint, precision: str) -> dict[str, object]:
-    ranges = calibration.observe(checkpoint, SAMPLE) if precision == "int8" else None
+    ranges = _ranges(checkpoint) if precision == "int8" else None
     graphs = graph.build(checkpoint.network, precision, ranges)
     encoder, decoder = package.write_graphs(staging, precision, graphs)
     return {

@@ -31,7 +31,7 @@ from service.package.directory import ModelDirectory
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.settings import RuntimeSettings
 
-SIZE = Size(6, 2, 256, 1024, 8, 8_001)
+SIZE = Size(6, 2, 384, 1536, 6, 8_001)
 """The default model's."""
 TARGET_TOKENS = 20
 SOURCE_TOKENS = 12

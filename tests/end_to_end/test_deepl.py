@@ -10,10 +10,12 @@ from typing import Any
 import deepl
 import httpx
 import pytest
+from deepl.api_data import WriteResult
 
+from service.package.manifest import LanguagePair
 from service.settings import DetectionSettings, LimitSettings, Settings
 from tests.end_to_end.conftest import live_server, until
-from tests.service.api.reversing import ReversingEngine, serving
+from tests.service.api.reversing import PAIRS, ReversingEngine, serving
 
 FRENCH = "je ne sais pas"
 ENGLISH = "I do not know where the station is."
@@ -90,6 +92,67 @@ def test_the_official_client_lists_languages(translator: deepl.DeepLClient) -> N
     assert [one.code for one in targets] == ["DE", "EN-GB", "EN-US"]
     assert [one.supports_formality for one in targets] == [False] * 3
     assert targets[1].name == "English (United Kingdom)"
+
+
+def test_the_official_client_has_texts_rewritten() -> None:
+    pairs = [*PAIRS, *(LanguagePair(source=code, target=code) for code in ("en", "fr"))]
+    with (
+        live_server(Settings(), serving(ReversingEngine(), pairs)) as url,
+        closing(deepl.DeepLClient("any:fx", server_url=url)) as client,
+    ):
+        one = client.rephrase_text(ENGLISH, target_lang="EN-US", tone="prefer_friendly")
+        assert isinstance(one, WriteResult)
+        assert one.text == "is. station the where know not do I"
+        assert (one.detected_source_language, one.target_language) == ("EN", "EN-US")
+        several = client.correct_text([FRENCH, ENGLISH, FRENCH])
+        assert isinstance(several, list)
+        assert [improved.text for improved in several] == [
+            "pas sais ne je",
+            one.text,
+            "pas sais ne je",
+        ]
+        assert [improved.target_language for improved in several] == ["FR", "EN", "FR"]
+        assert client.get_usage().character.count == 2 * len(ENGLISH) + 2 * len(FRENCH)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"text": ["a"], "target_lang": "DE"}, "There is no model here that rewrites DE."),
+        ({"text": [FRENCH]}, "There is no model here that rewrites FR."),
+        ({"text": ["a"], "target_lang": "XX"}, "Value for 'target_lang': XX is not supported."),
+        ({"text": ["a"], "writing_style": "casual"}, "Value for 'writing_style' not supported."),
+        ({"text": []}, "Parameter 'text' not specified."),
+        ({"text": 3}, "Value for 'text' not supported."),
+    ],
+)
+def test_what_is_not_rewritten(client: httpx.Client, fields: dict[str, Any], says: str) -> None:
+    for path in ("/v2/write/rephrase", "/v2/write/correct"):
+        assert message(client.post(path, json=fields), 400) == says
+
+
+def test_too_much_to_rewrite() -> None:
+    pairs = [LanguagePair(source="en", target="en")]
+    limits = LimitSettings(max_items=2)
+    settings = Settings(limits=limits, detection=DetectionSettings(enabled=False))
+    with (
+        live_server(settings, serving(ReversingEngine(), pairs)) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        body = {"text": ["a"] * 3, "target_lang": "EN"}
+        assert message(client.post("/v2/write/rephrase", json=body), 413).startswith("More than 2")
+        del body["target_lang"]
+        body["text"] = ["a"]
+        assert "not detected" in message(client.post("/v2/write/rephrase", json=body), 400)
+
+
+def test_the_official_client_finds_no_style_rules_or_memories(
+    translator: deepl.DeepLClient,
+) -> None:
+    assert translator.get_all_style_rules(page=0, page_size=5) == []
+    assert translator.list_translation_memories() == []
+    with pytest.raises(deepl.DeepLException):
+        translator.create_style_rule("polite", "EN")
 
 
 def test_the_official_client_learns_the_usage(translator: deepl.DeepLClient) -> None:

@@ -167,7 +167,10 @@ class Words:
         return self._ids[word]
 
 
-def serving(engine: ReversingEngine) -> OpenModel:
+PAIRS = (LanguagePair(source="fr", target="en"), LanguagePair(source="fr", target="de"))
+
+
+def serving(engine: ReversingEngine, pairs: Sequence[LanguagePair] = PAIRS) -> OpenModel:
     """What opens this model instead of a model directory."""
 
     @contextmanager
@@ -175,9 +178,7 @@ def serving(engine: ReversingEngine) -> OpenModel:
         yield RunningModel(
             engine=engine,
             text=Words(),
-            languages=Languages(
-                [LanguagePair(source="fr", target="en"), LanguagePair(source="fr", target="de")]
-            ),
+            languages=Languages(pairs),
             description=DESCRIPTION,
             target=Target(start=-1, end=END, vocabulary=1000, max_length=50),
         )

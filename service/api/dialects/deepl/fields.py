@@ -26,7 +26,8 @@ UNSUPPORTED = (
 """Fields that change what a translation is, so that ignoring them would be a lie."""
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """A value that a form or a client did not put into a list."""
     return [value] if isinstance(value, str) else value
 
 
@@ -47,7 +48,7 @@ class TranslateBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=False)
 
-    text: Annotated[list[str], BeforeValidator(_listed)] = Field(
+    text: Annotated[list[str], BeforeValidator(listed)] = Field(
         min_length=1,
         description="Texts to translate; in a form, repeat the field.",
         examples=[["Bonjour tout le monde."]],
@@ -93,7 +94,7 @@ class TranslateBody(BaseModel):
         description="A glossary that POST /v2/glossaries made; needs source_lang.",
         examples=[""],
     )
-    glossary_ids: Annotated[list[str], BeforeValidator(_listed)] = Field(
+    glossary_ids: Annotated[list[str], BeforeValidator(listed)] = Field(
         default=[],
         max_length=5,
         description="Several glossaries; a term's first translation counts.",

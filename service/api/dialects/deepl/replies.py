@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from fastapi.responses import JSONResponse, Response
 
 from service.api.dialect import Dialect
 from service.api.status import STATUS, Status
 from service.errors import MissingKey, QuotaExceeded
+from service.settings import LimitSettings
 
 DIALECT = Dialect(
     prefix="/v2/",
@@ -17,6 +20,15 @@ DIALECT = Dialect(
         QuotaExceeded: Status(456, STATUS[QuotaExceeded].example),
     },
 )
+
+
+def excess(texts: Sequence[str], limits: LimitSettings) -> str:
+    """What a request has too much of; DeepL has a status of its own for it."""
+    if len(texts) > limits.max_items:
+        return f"More than {limits.max_items} texts in a request."
+    if sum(map(len, texts)) > limits.max_characters:
+        return f"More than {limits.max_characters} characters in a request."
+    return ""
 
 
 def in_json(content: object, status: int = 200) -> Response:

@@ -18,7 +18,7 @@ from service.access.account import ACCOUNT
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
-from service.api.dialects.deepl import glossaries
+from service.api.dialects.deepl import empty_lists, glossaries, writing
 from service.api.dialects.deepl.documents import (
     Document,
     DocumentState,
@@ -30,11 +30,11 @@ from service.api.dialects.deepl.documents import (
 )
 from service.api.dialects.deepl.fields import MODEL_TYPE, REPEATABLE, TranslateBody, parse
 from service.api.dialects.deepl.languages import sources, targets, written
-from service.api.dialects.deepl.replies import DIALECT, in_json, trace
+from service.api.dialects.deepl.replies import DIALECT, excess, in_json, trace
 from service.api.upload import DOWNLOAD
 from service.domain import TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
-from service.settings import LimitSettings, Settings
+from service.settings import Settings
 from service.source_language import translate_each
 
 DIALECTS = (
@@ -123,6 +123,8 @@ def router() -> APIRouter:
     )
     _add_documents(routes)
     glossaries.add_to(routes)
+    writing.add_to(routes)
+    empty_lists.add_to(routes)
     return routes
 
 
@@ -168,8 +170,8 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
     seconds = service.settings.scheduling.deadline_seconds
     deadline = time.monotonic() + seconds
     body = parse(await read_parameters(request, seconds, REPEATABLE))
-    if excess := _excess(body, service.settings.limits):
-        return DIALECT.error(413, excess, trace())
+    if too_much := excess(body.text, service.settings.limits):
+        return DIALECT.error(413, too_much, trace())
     languages = await _sources(body, service)
     asked = replace(
         _request(body, service.settings, deadline), glossary=glossaries.terms(body, service)
@@ -205,15 +207,6 @@ async def deepl_usage(service: ServiceDep) -> Response:
     limit = account.characters_per_month
     count = account.characters if limit is None else min(account.characters, limit)
     return in_json({"character_count": count, "character_limit": limit or UNLIMITED})
-
-
-def _excess(body: TranslateBody, limits: LimitSettings) -> str:
-    """What the request has too much of; DeepL has a status of its own for it."""
-    if len(body.text) > limits.max_items:
-        return f"More than {limits.max_items} texts in a request."
-    if sum(map(len, body.text)) > limits.max_characters:
-        return f"More than {limits.max_characters} characters in a request."
-    return ""
 
 
 def _request(body: TranslateBody, settings: Settings, deadline: float) -> TranslationRequest:
