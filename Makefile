@@ -79,6 +79,11 @@ test-live: build/live/toolkits.installed build/optimum/exporter.installed \
 containers: build/containers/tools.installed ## Check docker/ and docker-compose.yml with linters.
 	@docker/check build/containers/bin
 
+.PHONY: inventory
+inventory: build/inventory/tools.installed ## Size of the images and bills of materials, in build/inventory. FLAVOURS='cpu gpu'.
+	@for flavour in $(or $(FLAVOURS),cpu gpu); do \
+		docker/inventory $$flavour build/inventory/bin build/inventory/$$flavour.cdx.json || exit; done
+
 # Pins stay as they are unless pyproject.toml rules them out; UPGRADE=1 takes the newest.
 # Each file is locked within the one before it, so that what is tested is what is served.
 COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
@@ -166,9 +171,14 @@ build/containers/tools.installed: docker/check-requirements.txt build/containers
 	@build/containers/bin/python -m $(PIP_INSTALL) -r $<
 	@touch $@
 
+build/inventory/tools.installed: docker/inventory-requirements.txt build/inventory/bin/python
+	@echo 'Installing $< into build/inventory'
+	@build/inventory/bin/python -m $(PIP_INSTALL) -r $<
+	@touch $@
+
 $(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python \
 		build/train/bin/python build/live/bin/python build/optimum/bin/python build/page/bin/python \
-		build/marian/bin/python build/opennmt/bin/python: %/bin/python:
+		build/marian/bin/python build/opennmt/bin/python build/inventory/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

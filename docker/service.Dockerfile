@@ -15,13 +15,13 @@ FROM python:3.12-slim-trixie AS python
 
 FROM python AS build
 ARG FLAVOUR
-RUN python -m venv --without-pip /opt/venv
+# strip; whichever version is there.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
 COPY requirements/${FLAVOUR}.txt /build/requirements.txt
-# libonnxruntime.so is ONNX Runtime once more, for programs in C; the import proves it.
-RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-        --no-deps --only-binary :all: --require-hashes -r /build/requirements.txt \
-    && rm /opt/venv/lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so.* \
-    && ORT_DISABLE_TELEMETRY=1 /opt/venv/bin/python -c 'import onnxruntime'
+COPY docker/install /build/install
+RUN /build/install /build/requirements.txt /opt/venv
 # a+rX: the checkout may come from a user whose files nobody else may read.
 COPY models /build/models
 RUN chmod -R a+rX /build/models

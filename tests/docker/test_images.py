@@ -48,7 +48,10 @@ def test_nothing_is_written_and_no_usage_data_sent(path: Path) -> None:
 
 @both
 def test_only_locked_packages_are_installed(path: Path) -> None:
-    installs = [found.arguments for found in instructions(path) if " install " in found.arguments]
+    commands = [found.arguments for found in instructions(path)]
+    if "docker/install" in copied(path):
+        commands.append((ROOT / "docker/install").read_text(encoding="utf-8"))
+    installs = [one for one in commands if re.search(r"\bpip\b[^&;]* install ", one)]
     assert installs
     for install in installs:
         assert "--require-hashes" in install
@@ -67,7 +70,12 @@ def test_what_is_copied_exists_and_is_sent_to_the_builder(path: Path) -> None:
 
 
 def test_neither_exporter_nor_tests_are_in_the_service() -> None:
-    assert copied(SERVICE) == ["requirements/${FLAVOUR}.txt", "models", "service"]
+    assert copied(SERVICE) == [
+        "requirements/${FLAVOUR}.txt",
+        "docker/install",
+        "models",
+        "service",
+    ]
 
 
 @pytest.mark.parametrize(("flavour", "device"), [("cpu", "cpu"), ("gpu", "cuda")])
