@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from service.errors import UnsupportedLanguage
@@ -55,9 +55,9 @@ class Languages:
         """sources, targets: each of the ones into each of the others; languages: by code, with the
         model's own names, which clients may use too."""
         targets = set(targets)
-        self._targets = {code: {code} for code in targets}
+        self._targets: dict[str, set[str]] = {code: {code} for code in targets}
         self._targets |= {code: targets | {code} for code in sources}
-        self._within = set()  # languages that are translated into themselves
+        self._within: set[str] = set()  # languages that are translated into themselves
         for pair in pairs:
             self._targets.setdefault(pair.source, {pair.source}).add(pair.target)
             self._targets.setdefault(pair.target, {pair.target})
@@ -66,6 +66,45 @@ class Languages:
         self._codes = {canonical(code): code for code in self._targets}
         named = (languages or {}).items()
         self._own = {one.name.lower(): code for code, one in named if code in self._targets}
+
+    @classmethod
+    def together(cls, parts: Sequence[Languages], pivots: Sequence[str] = ()) -> Languages:
+        """The languages of several models, each under the code that the first one has for it.
+
+        pivots: as clients write them; whatever is translated into one of them is translated on into
+        all that it is translated into.
+        """
+        found = cls(())
+        for part in parts:
+            found._add(part)
+        direct = {source: set(targets) for source, targets in found._targets.items()}
+        spelt = (found._codes.get(canonical(one)) for one in pivots)
+        for pivot in filter(None, spelt):
+            for source, targets in direct.items():
+                if pivot in targets:
+                    found._targets[source] |= direct[pivot]
+        return found
+
+    @property
+    def directions(self) -> int:
+        """How many pairs of two languages there are."""
+        return sum(len(targets - {source}) for source, targets in self._targets.items())
+
+    def own(self, pair: LanguagePair) -> LanguagePair | None:
+        """The model's own codes for a pair, if it is one that it translates."""
+        source, target = (self._codes.get(canonical(code)) for code in (pair.source, pair.target))
+        if source is None or target is None or target not in self._targets[source]:
+            return None
+        own = LanguagePair(source=source, target=target)
+        return None if self.leaves_alone(own) else own
+
+    def _add(self, part: Languages) -> None:
+        codes = {own: self._codes.setdefault(canonical(own), own) for own in part._targets}
+        for source, targets in part._targets.items():
+            known = self._targets.setdefault(codes[source], {codes[source]})
+            known |= {codes[target] for target in targets}
+        self._within |= {codes[code] for code in part._within}
+        self._own = {name: codes[code] for name, code in part._own.items()} | self._own
 
     def leaves_alone(self, pair: LanguagePair) -> bool:
         """Whether nothing is to be done, because source and target are the same.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from service.errors import UnsupportedLanguage
@@ -178,3 +180,53 @@ def test_names(code: str, expected: str) -> None:
 
 def test_names_are_listed_under_codes_as_written_here() -> None:
     assert all(canonical(code) in {code, "zh-Hans"} for code in ENGLISH_NAMES)
+
+
+def together(*models: Sequence[str], pivots: Sequence[str] = ()) -> dict[str, set[str]]:
+    """Models by their pairs (`fr>en`), and what can be translated into what by all of them."""
+    parts = [Languages([_pair(one) for one in model]) for model in models]
+    listing = Languages.together(parts, pivots).listing()
+    return {one["code"]: set(one["targets"]) - {one["code"]} for one in listing}
+
+
+def _pair(pair: str) -> LanguagePair:
+    source, target = pair.split(">")
+    return LanguagePair(source=source, target=target)
+
+
+def test_several_models_have_the_languages_of_all() -> None:
+    assert together(["fr>en"], ["de>en", "en>de"]) == {"de": {"en"}, "en": {"de"}, "fr": {"en"}}
+
+
+def test_codes_of_one_language_are_one_language() -> None:
+    assert together(["pb>en"], ["pt-BR>fr", "de>pt-BR"]) == {
+        "de": {"pb"},
+        "en": set(),
+        "fr": set(),
+        "pb": {"en", "fr"},
+    }
+    models = [Languages([_pair("pb>en")]), Languages([_pair("pt-BR>fr")])]
+    served = Languages.together(models)
+    assert [one.own(served.resolve("pt_br", "fr")) for one in models] == [None, _pair("pt-BR>fr")]
+    assert models[0].own(_pair("pb>pb")) is None
+
+
+def test_pivots_add_pairs_in_one_step() -> None:
+    models = ["fr>en"], ["en>de"], ["de>es"], ["en>fr"]
+    assert together(*models, pivots=["EN"]) == {
+        "de": {"es"},
+        "en": {"de", "fr"},
+        "es": set(),
+        "fr": {"en", "de"},
+    }
+    assert together(*models, pivots=["en", "de", "xx"])["fr"] == {"en", "de"}
+    assert together(*models, pivots=["en", "de", "xx"])["en"] == {"de", "fr", "es"}
+
+
+def test_names_of_all_models_will_do_and_so_do_their_own_pairs() -> None:
+    named = Languages((), ["fr"], ["en"], {"fr": Language(name="fra_Latn")})
+    served = Languages.together([named, Languages([_pair("en>en")])])
+    assert served.known("FRA_latn") == "fr"
+    assert not served.leaves_alone(_pair("en>en"))
+    assert served.leaves_alone(_pair("fr>fr"))
+    assert (named.directions, served.directions) == (1, 1)
