@@ -26,9 +26,10 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from service import key_command, logs
 from service.api.dependencies import Service
-from service.app import OpenModel, create_app, open_model_directory
+from service.app import create_app
 from service.connection import BoundedConnection
 from service.errors import InvalidSettings, StartupError
+from service.opening import OpenModel, open_model_directory
 from service.settings import ServerSettings, Settings, load
 
 log = structlog.stdlib.get_logger("service")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from service.domain import (
     Alignment,
     Format,
+    Range,
     Segment,
     SentenceTranslation,
     TextTranslation,
@@ -39,6 +40,7 @@ class Composition:
         """Characters of the translation so far."""
         self._sentences: list[SentenceTranslation] = []
         self._alignments: list[Alignment] = []
+        self._kept: list[Range] = []
 
     def add(self, piece: Piece) -> list[SentenceTranslation]:
         """Go on by a piece that is finished; its sentences."""
@@ -51,7 +53,13 @@ class Composition:
     def translation(self) -> TextTranslation:
         """The text of all pieces so far."""
         best, *others = map("".join, self._targets)
-        return TextTranslation(best, tuple(others), tuple(self._sentences), tuple(self._alignments))
+        return TextTranslation(
+            best,
+            tuple(others),
+            tuple(self._sentences),
+            tuple(self._alignments),
+            tuple(self._kept),
+        )
 
     def _advance(self, piece: Piece) -> Iterator[SentenceTranslation]:
         source, self._source = _place(piece.segment, self._source)
@@ -59,6 +67,7 @@ class Composition:
         self._target += len(text_of(piece))
         alignments = self._aligned(piece, source, target) if self._request.align else ()
         self._alignments += alignments
+        self._kept += self._kept_of(piece, target) if self._request.track else ()
         if piece.translations:
             yield replace(
                 self._reader.sentence(piece, self._request.options, self._pair),
@@ -75,6 +84,14 @@ class Composition:
         if self._request.format is Format.TEXT and same:
             return tuple(_moved(one, source, target) for one in kept(piece.segment.text))
         return ()
+
+    def _kept_of(self, piece: Piece, target: int) -> Iterator[Range]:
+        """What must not be translated again: protected spans, and text that nothing has changed."""
+        if piece.translations:
+            for start, end in self._reader.kept(piece, self._request, self._pair):
+                yield target + start, target + end
+        elif any(map(str.isalpha, piece.segment.text)):
+            yield target, self._target
 
 
 def keep_where_damaged(pieces: Sequence[Piece]) -> None:

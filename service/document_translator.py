@@ -11,7 +11,7 @@ import asyncio
 import posixpath
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,9 +21,8 @@ from service.documents.isolation import DocumentReader
 from service.domain import DecodingOptions, Format, Priority, TranslationRequest
 from service.errors import DeadlineExceeded, InvalidRequest, Overloaded, ShuttingDown
 from service.settings import DecodingSettings, DocumentSettings
-from service.source_language import SourceLanguages, TextTranslator
+from service.source_language import ServedLanguages, TextTranslator
 from service.text.document import document
-from service.text.languages import Languages
 from service.text.protection import NOTHING
 
 TEXTS_TOGETHER = 64
@@ -76,15 +75,14 @@ class DocumentTranslator:
         self,
         *,
         translator: TextTranslator,
-        languages: Languages,
-        source_languages: SourceLanguages | None,
+        served: Callable[[], ServedLanguages],
         reader: DocumentReader,
         settings: DocumentSettings,
         decoding: DecodingSettings,
     ) -> None:
+        """served: what can be translated now."""
         self._translator = translator
-        self._languages = languages
-        self._source_languages = source_languages
+        self._served = served
         self._reader = reader
         self._settings = settings
         self._decoding = decoding
@@ -116,10 +114,10 @@ class DocumentTranslator:
             InvalidRequest: the source is to be detected, and nothing detects it.
         """
         if request.source:
-            self._languages.resolve(request.source, request.target)
+            self._served().languages.resolve(request.source, request.target)
             return
-        self._languages.known(request.target)
-        if self._source_languages is None:
+        self._served().languages.known(request.target)
+        if self._served().source_languages is None:
             raise InvalidRequest("The source language must be given: languages are not detected.")
 
     async def translate(self, request: DocumentRequest, progress: Progress) -> TranslatedDocument:
@@ -198,7 +196,8 @@ class DocumentTranslator:
 
     def _source(self, texts: Sequence[str], request: DocumentRequest, form: Format) -> str:
         """The language that most of a document's beginning is in."""
-        assert self._source_languages is not None  # check() has seen to it
+        source_languages = self._served().source_languages
+        assert source_languages is not None  # check() has seen to it
         beginning: list[str] = []
         length = 0
         for text in texts:
@@ -206,7 +205,7 @@ class DocumentTranslator:
                 break
             beginning.append(document(text, form, NOTHING).words)
             length += len(beginning[-1])
-        (found,) = self._source_languages.for_target(["\n".join(beginning)], request.target)
+        (found,) = source_languages.for_target(["\n".join(beginning)], request.target)
         return found.language
 
 

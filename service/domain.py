@@ -298,6 +298,11 @@ class TranslationRequest:
     """Characters [start, end) that are not translated; none at all, or some for each text."""
     retry_repetitions: bool = False
     """Whether a sentence that only repeats itself is decoded again without repetitions."""
+    model: str = ""
+    """Name of the model that is to translate; empty: whichever is there for the languages."""
+    track: bool = False
+    """Whether translations tell which of their characters must not be translated again. Terms are
+    then written here, and never left to the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +315,8 @@ class ScoringRequest:
     source: str
     target: str
     deadline: float
+    """As in TranslationRequest."""
+    model: str = ""
     """As in TranslationRequest."""
 
 
@@ -387,6 +394,19 @@ class DetectedLanguage:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """A model that is loaded, for people and probes."""
+
+    name: str
+    version: str
+    variant: str
+    precision: str
+    device: str
+    provider: str
+    """ONNX Runtime's execution provider, as the running session tells it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextTranslation:
     """One translated text."""
 
@@ -397,3 +417,7 @@ class TextTranslation:
     sentences: tuple[SentenceTranslation, ...] = field(default=())
     alignments: tuple[Alignment, ...] = ()
     """With align, of the words of the translation, in order."""
+    kept: tuple[Range, ...] = ()
+    """With track, what must not be translated again, in order."""
+    models: tuple[ModelDescription, ...] = ()
+    """What translated it, step by step; none where there was nothing to do."""

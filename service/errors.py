@@ -7,6 +7,9 @@ ServiceError                       a request that fails; service.api.status give
 │   ├── UnsupportedDocument        a file of a format that is not translated
 │   └── RequestTooLarge            more text or more items than one request may hold
 ├── GlossaryNotFound               no glossary has this id
+├── ModelNotFound                  no model or version of it has this name
+├── ModelNotLoaded                 a model can't be loaded; what served before goes on
+├── AdminOnly                      the request needs the key of an admin
 ├── BodyTooLarge                   more bytes than the door lets in
 ├── DocumentTooLarge               a file holds more than reading it may cost
 ├── DocumentFailure                reading or writing a file failed; nothing the client can mend
@@ -64,6 +67,18 @@ class RequestTooLarge(InvalidRequest):
 
 class GlossaryNotFound(ServiceError):
     """No glossary has this id."""
+
+
+class ModelNotFound(ServiceError):
+    """No model, or no version of it, has this name."""
+
+
+class ModelNotLoaded(ServiceError):
+    """The model can't be loaded; what served before goes on."""
+
+
+class AdminOnly(ServiceError):
+    """The request needs the key of an admin."""
 
 
 class BodyTooLarge(ServiceError):

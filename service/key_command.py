@@ -46,6 +46,7 @@ def _parser(default_file: Path | None) -> argparse.ArgumentParser:
         )
     add.add_argument("--rates", help="most requests, such as '60/minute;5000/day'")
     add.add_argument("--characters-per-month", type=int, metavar="N", help="most characters")
+    add.add_argument("--admin", action="store_true", help="it may load and unload models")
     return parser
 
 
@@ -60,6 +61,7 @@ def _add(asked: argparse.Namespace) -> None:
             sha256=digest(secret),
             rates=asked.rates,
             characters_per_month=asked.characters_per_month,
+            admin=asked.admin,
         )
     except ValidationError as error:
         faults = (f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())

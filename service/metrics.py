@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
-    Info,
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
-from service.domain import FinishReason
+from service.domain import FinishReason, ModelDescription
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -36,6 +40,9 @@ class Load:
     cache_misses: int = 0
     cache_entries: int = 0
     cache_bytes: int = 0
+    models: Sequence[ModelDescription] = ()
+    """Those that are in memory and served."""
+    model_bytes: int = 0
 
 
 class Metrics:
@@ -45,7 +52,6 @@ class Metrics:
         self.read_load: Callable[[], Load] = Load
         self._registry = CollectorRegistry()
         self._registry.register(_LoadCollector(self))
-        self.model = Info("seq2seq_model", "What is served, and where.", registry=self._registry)
         self.requests = Counter(
             "seq2seq_requests",
             "Answered requests; status 499 is a client that left before its answer.",
@@ -97,6 +103,18 @@ class Metrics:
             ["kind"],
             registry=self._registry,
         )
+        self.model_loads = Counter(
+            "seq2seq_model_loads",
+            "Models that were loaded, or could not be.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self.model_unloads = Counter(
+            "seq2seq_model_unloads",
+            "Models that were unloaded, by why: asked, replaced, budget.",
+            ["reason"],
+            registry=self._registry,
+        )
         ProcessCollector(registry=self._registry)
         for reason in FinishReason:
             self.finished.labels(reason.value)
@@ -130,6 +148,7 @@ class _LoadCollector(Collector):
             load.engine_rows,
         )
         yield from _cache_families(load)
+        yield from _model_families(load)
 
 
 def _cache_families(load: Load) -> Iterator[Metric]:
@@ -149,6 +168,20 @@ def _cache_families(load: Load) -> Iterator[Metric]:
     yield GaugeMetricFamily("seq2seq_cache_entries", "Sentences in the cache.", load.cache_entries)
     yield GaugeMetricFamily(
         "seq2seq_cache_bytes", "Estimated memory of the cache.", load.cache_bytes
+    )
+
+
+def _model_families(load: Load) -> Iterator[Metric]:
+    info = InfoMetricFamily(
+        "seq2seq_model", "What is served, and where.", labels=["name", "version"]
+    )
+    for model in load.models:
+        told = asdict(model)
+        info.add_metric([told.pop("name"), told.pop("version")], told)
+    yield info
+    yield GaugeMetricFamily("seq2seq_models_loaded", "Models in memory.", len(load.models))
+    yield GaugeMetricFamily(
+        "seq2seq_models_bytes", "Estimated memory of models in memory.", load.model_bytes
     )
 
 

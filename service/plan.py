@@ -91,7 +91,8 @@ def documents(request: TranslationRequest) -> Iterator[Document]:
     Raises:
         InvalidRequest: one is not what its format says.
     """
-    everywhere = Protection(request.protect, Terms(dict(request.glossary)))
+    terms = Terms(dict(request.glossary))
+    everywhere = Protection(request.protect, terms, literal_terms=request.track)
     for text, kept in zip(request.texts, request.kept or repeat(()), strict=False):
         protection = replace(everywhere, kept=[Span(*span) for span in kept])
         yield document(

@@ -10,13 +10,14 @@ from service.domain import (
     Alignment,
     DecodingOptions,
     Hypothesis,
+    Range,
     SentenceTranslation,
     TranslationRequest,
 )
 from service.package.manifest import LanguagePair
 from service.plan import Piece
 from service.text.assembly import Attended, assembled, marks_in
-from service.text.character_alignment import aligned
+from service.text.character_alignment import aligned, translated_places
 from service.text.passage import Sentence
 from service.text.placeholders import Span
 
@@ -92,6 +93,17 @@ class Reader:
         attended = self._attended(piece, best, text, request, pair)
         marks = marks_in(sentence, text, attended) if sentence.marked else []
         return aligned(sentence, text, marks or [], attended)
+
+    def kept(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> list[Range]:
+        """Where the best translation has what is protected, counted from its beginning."""
+        best, sentence = piece.hypotheses[0], piece.segment
+        if not isinstance(sentence, Sentence) or not sentence.protected:
+            return []
+        (text,) = self._texts(piece, [best], request, pair)
+        attended = self._attended(piece, best, text, request, pair) if sentence.tags else None
+        marks = marks_in(sentence, text, attended) or []
+        places = translated_places(sentence, text, marks)
+        return [places.written(place) for place, mark in marks if isinstance(mark, Span)]
 
     def _read(self, piece: Piece, request: TranslationRequest, pair: LanguagePair) -> None:
         texts = self._texts(piece, piece.hypotheses, request, pair)

@@ -1,20 +1,17 @@
-"""The use case: texts and given translations in, their probabilities out."""
+"""One model's scores: texts and given translations in, their probabilities out."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Protocol
 
 from service.decoding.model import Target
 from service.domain import DecodingOptions, Hypothesis, ScoringRequest, TargetScore
-from service.errors import DeadlineExceeded, InvalidRequest
+from service.errors import InvalidRequest
 from service.package.manifest import LanguagePair
-from service.scheduling.admission import Admission
 from service.scheduling.answers import answers
 from service.scheduling.job import Decoder, Job
-from service.text.languages import Languages
 
 
 class ScorableText(Protocol):
@@ -40,38 +37,26 @@ class Scorer:
         self,
         *,
         text: ScorableText,
-        languages: Languages,
         decoder: Decoder,
-        admission: Admission,
         target: Target,
     ) -> None:
         self._text = text
-        self._languages = languages
         self._decoder = decoder
-        self._admission = admission
         self._target = target
 
-    async def score(self, request: ScoringRequest) -> list[TargetScore]:
+    async def score(self, request: ScoringRequest, pair: LanguagePair) -> list[TargetScore]:
         """The score of each translation, as one sentence, in order.
 
+        pair: in the model's own codes, whatever the request says.
+
         Raises:
-            UnsupportedLanguage: the model does not translate this pair.
             InvalidRequest: a text or a translation is longer than the model can take, or has
                 text that it has no token for.
-            Overloaded, ShuttingDown: nothing was done.
-            DeadlineExceeded, ModelFailure: some score is missing.
+            ShuttingDown: nothing was done.
+            ModelFailure: some score is missing.
         """
-        pair = self._languages.resolve(request.source, request.target)
-        if self._languages.leaves_alone(pair):
-            raise InvalidRequest("Invalid request: source and target are the same language")
-        characters = sum(map(len, (*request.texts, *request.translations)))
-        with self._admission.admit(len(request.texts), characters):
-            try:
-                async with asyncio.timeout(request.deadline - time.monotonic()):
-                    jobs = await asyncio.to_thread(self._jobs, request, pair)
-                    found = await answers(self._decoder, jobs)
-            except TimeoutError:
-                raise DeadlineExceeded("The scoring did not end before its deadline.") from None
+        jobs = await asyncio.to_thread(self._jobs, request, pair)
+        found = await answers(self._decoder, jobs)
         return [self._score(hypothesis) for (hypothesis,) in found]
 
     def _jobs(self, request: ScoringRequest, pair: LanguagePair) -> list[Job]:

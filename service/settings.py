@@ -64,6 +64,41 @@ class ModelSettings(_Group):
     )
 
 
+class ModelsSettings(_Group):
+    """Several models in one service."""
+
+    directory: Path | None = Field(
+        default=None,
+        description="Folder of models, NAME/VERSION each, which are served instead of "
+        "SEQ2SEQ_MODEL__DIRECTORY.",
+    )
+    load: str = Field(
+        default="*",
+        description="Models to serve from the start, as NAME or NAME/VERSION, separated by commas; "
+        "the first one is the default model. * serves all, by name, in their newest versions.",
+    )
+    memory_mb: Positive | None = Field(
+        default=None,
+        description="Estimated memory of loaded models (MiB), beyond which the least recently used "
+        "ones are unloaded until they are asked for. Unlimited by default.",
+    )
+    pivots: str = Field(
+        default="en",
+        description="Languages, separated by commas, through which pairs that no model has are "
+        "translated by two models. Empty: none.",
+    )
+
+    @property
+    def names(self) -> list[str]:
+        """What to serve from the start; empty: all."""
+        return [] if self.load.strip() == "*" else _listed(self.load)
+
+    @property
+    def pivot_languages(self) -> list[str]:
+        """The pivots one by one, the preferred one first."""
+        return _listed(self.pivots)
+
+
 class RuntimeSettings(_Group):
     """Where the graphs run."""
 
@@ -332,6 +367,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     model: ModelSettings = ModelSettings()
+    models: ModelsSettings = ModelsSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     scheduling: SchedulingSettings = SchedulingSettings()
     cache: CacheSettings = CacheSettings()
@@ -362,6 +398,7 @@ def load() -> Settings:
         InvalidSettings: a value is out of bounds, or a SEQ2SEQ_ variable names no setting.
     """
     _refuse_unknown_names()
+    _refuse_both_directories()
     try:
         return Settings()
     except ValidationError as error:
@@ -385,6 +422,13 @@ def _refuse_unknown_names() -> None:
     )
     if unknown:
         raise InvalidSettings(f"Unknown settings: {', '.join(unknown)}. Known: {', '.join(known)}.")
+
+
+def _refuse_both_directories() -> None:
+    given = {name.upper() for name, value in os.environ.items() if value}
+    one, several = f"{PREFIX}MODEL__DIRECTORY", f"{PREFIX}MODELS__DIRECTORY"
+    if {one, several} <= given:
+        raise InvalidSettings(f"Set {one} for one model or {several} for a folder of them.")
 
 
 def _faults(error: ValidationError) -> str:

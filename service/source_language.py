@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from asyncio import TaskGroup
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from service.catalogue.catalogue import Catalogue
 from service.domain import DetectedLanguage, Format, TextTranslation, TranslationRequest
 from service.text.document import document
 from service.text.language_detection import LanguageDetector
@@ -24,6 +25,49 @@ class TextTranslator(Protocol):
 
     async def translate(self, request: TranslationRequest) -> list[TextTranslation]:
         """One translation for each text, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedLanguages:
+    """What can be translated, as of some moment."""
+
+    languages: Languages
+    source_languages: SourceLanguages | None
+    """None where languages are not detected."""
+
+
+class CurrentLanguages:
+    """The languages of the models that are served now. Used on the event loop only."""
+
+    def __init__(self, catalogue: Catalogue, detector: LanguageDetector | None) -> None:
+        """detector: None where languages are not detected."""
+        self._catalogue = catalogue
+        self._detector = detector
+        self._routes = catalogue.routes
+        self._all = self._served(self._routes.languages)
+
+    def all(self) -> ServedLanguages:
+        """Those of all models."""
+        if self._routes is not self._catalogue.routes:
+            self._routes = self._catalogue.routes
+            self._all = self._served(self._routes.languages)
+        return self._all
+
+    def of(self, model: str) -> ServedLanguages:
+        """Those of the model of this name; of all, if it is empty.
+
+        Raises:
+            InvalidRequest: no model of this name is served.
+        """
+        if not model:
+            return self.all()
+        return self._served(self._catalogue.routes.languages_of(model))
+
+    def _served(self, languages: Languages) -> ServedLanguages:
+        detector = self._detector
+        return ServedLanguages(
+            languages, None if detector is None else SourceLanguages(languages, detector)
+        )
 
 
 class SourceLanguages:

@@ -1,9 +1,8 @@
-"""The use case: texts in, translated texts out. It knows no HTTP and no ONNX Runtime."""
+"""Texts in, one model's translations out. It knows no HTTP and no ONNX Runtime."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -20,17 +19,12 @@ from service.domain import (
     TextTranslation,
     TranslationRequest,
 )
-from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.package.manifest import LanguagePair
 from service.plan import Piece, Plan, Planner, SourceText, is_marked, sentences
 from service.reading import ReadableText, Reader
-from service.scheduling.admission import Admission
 from service.scheduling.answers import answers
 from service.scheduling.job import Decoder, Job
-from service.scheduling.worker import TOO_LATE
-from service.sentence_options import require_no_attention
-from service.text.languages import Languages
 from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
 
 THREAD_FROM_CHARACTERS = 1_000
@@ -50,16 +44,14 @@ class Text(SourceText, ReadableText, Protocol):
     """Strings ↔ ids. Safe for any number of threads."""
 
 
-class Translator:
+class ModelTranslator:
     """Translates requests on the event loop. Many may be under way at once."""
 
     def __init__(
         self,
         *,
         text: Text,
-        languages: Languages,
         decoder: Decoder,
-        admission: Admission,
         metrics: Metrics,
         bulk_from_sentences: int,
         attention: bool = True,
@@ -69,64 +61,31 @@ class Translator:
         self._text = text
         self._planner = Planner(text, attention=attention)
         self._reader = Reader(text)
-        self._languages = languages
         self._decoder = decoder
-        self._admission = admission
         self._metrics = metrics
         self._bulk_from_sentences = bulk_from_sentences
-        self._attention = attention
-
-    @property
-    def has_attention(self) -> bool:
-        """Whether the model can say what it attended to."""
-        return self._attention
-
-    def require_room(self) -> None:
-        """Refuse a request before it is even read, when not the smallest one would be let in.
-
-        Raises:
-            Overloaded, ShuttingDown: nothing can be let in now.
-        """
-        self._admission.require_room()
-
-    def close(self) -> None:
-        """Refuse every request from now on. Those under way go on."""
-        self._admission.close()
-
-    async def drained(self, seconds: float) -> bool:
-        """Wait until every request under way has ended; False if it took longer."""
-        return await self._admission.drained(seconds)
 
     async def translate(
-        self, request: TranslationRequest, on_sentence: OnSentence | None = None
+        self,
+        request: TranslationRequest,
+        pair: LanguagePair,
+        on_sentence: OnSentence | None = None,
     ) -> list[TextTranslation]:
         """One translation for each text, in order. Cancelling it frees what it holds.
 
         Args:
+            pair: in the model's own codes, whatever the request says.
             on_sentence: is told each sentence, in order, as soon as it and all before it are done.
                 If one fails, those before it have been told.
 
         Raises:
-            UnsupportedLanguage: the model does not translate this pair.
             InvalidRequest: the model can't do what an option asks for.
-            Overloaded, ShuttingDown: nothing was done.
-            DeadlineExceeded, ModelFailure: some sentence has no translation.
+            ShuttingDown: nothing was done.
+            ModelFailure: some sentence has no translation.
         """
-        pair = self._languages.resolve(request.source, request.target)
-        if not self._attention:
-            require_no_attention(request)
-        if self._languages.leaves_alone(pair):
-            return [TextTranslation(text) for text in request.texts]
-        if request.deadline <= time.monotonic():
-            raise DeadlineExceeded(TOO_LATE)
         characters = sum(map(len, request.texts))
-        with self._admission.admit(len(request.texts), characters):
-            try:
-                async with asyncio.timeout(request.deadline - time.monotonic()):
-                    work = characters + CHARACTERS_PER_TERM * len(request.glossary)
-                    return await self._translate(request, pair, work, on_sentence)
-            except TimeoutError:
-                raise DeadlineExceeded(TOO_LATE) from None
+        work = characters + CHARACTERS_PER_TERM * len(request.glossary)
+        return await self._translate(request, pair, work, on_sentence)
 
     async def _translate(
         self,
@@ -135,12 +94,12 @@ class Translator:
         characters: int,
         on_sentence: OnSentence | None,
     ) -> list[TextTranslation]:
-        plan = await _run(characters, self._planner.plan, request, pair)
+        plan = await run_sized(characters, self._planner.plan, request, pair)
         if on_sentence is not None:
             return await self._in_order(plan, request, pair, on_sentence)
         await self._finish([piece for text in plan for piece in text], request, pair)
         return [
-            await _run(characters, self._composed, text, pieces, request, pair)
+            await run_sized(characters, self._composed, text, pieces, request, pair)
             for text, pieces in zip(request.texts, plan, strict=True)
         ]
 
@@ -222,7 +181,7 @@ class Translator:
         for piece, hypotheses in zip(pieces, found, strict=True):
             piece.hypotheses = hypotheses
         characters = sum(len(piece.shown) for piece in pieces)
-        return await _run(characters, self._reader.read, pieces, request, pair)
+        return await run_sized(characters, self._reader.read, pieces, request, pair)
 
     async def _decode(
         self, pieces: Sequence[Piece], request: TranslationRequest
@@ -275,7 +234,7 @@ class Translator:
             self._metrics.finished.labels(best.finish_reason.value).inc()
 
 
-async def _run(characters: int, function: Callable[..., R], *arguments: object) -> R:
+async def run_sized(characters: int, function: Callable[..., R], *arguments: object) -> R:
     """Call a function that takes time in proportion to the characters."""
     if characters < THREAD_FROM_CHARACTERS:
         return function(*arguments)

@@ -9,9 +9,12 @@ import httpx
 import pytest
 from jsonschema_rs import validator_for
 
-from service.app import create_app, open_model_directory
+from service.access.keys import Key, digest, new_secret, write
+from service.app import create_app
+from service.opening import open_model_directory
 from service.package.manifest import LanguagePair
 from service.settings import (
+    AccessSettings,
     DecodingSettings,
     GlossarySettings,
     ModelSettings,
@@ -71,15 +74,18 @@ def bodies(media: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """All that can be switched on is on."""
+    secret, keys = new_secret(), tmp_path_factory.mktemp("keys") / "file"
+    write(keys, [Key(name="operator", sha256=digest(secret), admin=True)])
     settings = Settings(
         model=ModelSettings(directory=DEFAULT_MODEL),
+        access=AccessSettings(keys_file=keys),
         decoding=DecodingSettings(max_decoding_length=64),
         suggestions=SuggestionSettings(file=tmp_path_factory.mktemp("suggestions") / "file"),
         glossaries=GlossarySettings(directory=tmp_path_factory.mktemp("glossaries")),
     )
     with (
         live_server(settings, open_model_directory) as url,
-        httpx.Client(base_url=url, timeout=60) as client,
+        httpx.Client(base_url=url, headers={"X-API-Key": secret}, timeout=60) as client,
     ):
         yield client
 

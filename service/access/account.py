@@ -20,6 +20,8 @@ class Account:
     characters_per_month: int | None
     """None is without bounds."""
     usage: Usage
+    admin: bool = False
+    """Whether it may load and unload models."""
 
     @property
     def characters(self) -> int:

@@ -60,7 +60,7 @@ class Doors:
         rates = self._key_rates if key.rates is None else parse_rates(key.rates)
         self._count(rates, f"key {key.name}")
         quota = key.characters_per_month or self._settings.characters_per_month
-        return Account(key.name, quota, self._usage)
+        return Account(key.name, quota, self._usage, key.admin)
 
     def _count(self, rates: Sequence[RateLimitItem], client: str) -> None:
         for rate in rates:

@@ -37,6 +37,8 @@ class Key(BaseModel):
     """Most requests, such as `60/minute;5000/day`; None is the setting's."""
     characters_per_month: int | None = Field(default=None, ge=1)
     """None is the setting's."""
+    admin: bool = False
+    """Whether it may load and unload models."""
 
     @field_validator("rates")
     @classmethod
@@ -136,7 +138,7 @@ def write(path: Path, keys: list[Key]) -> None:
         OSError: it can't be written.
     """
     staged = path.with_name(f".{path.name}.{os.getpid()}")
-    lines = (key.model_dump_json(exclude_none=True) for key in keys)
+    lines = (key.model_dump_json(exclude_defaults=True) for key in keys)
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)

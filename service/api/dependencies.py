@@ -9,34 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
+from service.domain import ModelDescription
 from service.errors import ClientClosedRequest
 
 if TYPE_CHECKING:
     from service.access.doors import Doors
+    from service.catalogue.catalogue import Catalogue
+    from service.catalogue.scorer import CatalogueScorer
+    from service.catalogue.translator import Translator
     from service.document_jobs import DocumentJobs
     from service.document_store import DocumentStore
     from service.document_translator import DocumentTranslator
     from service.glossaries import Glossaries
     from service.metrics import Metrics
-    from service.scorer import Scorer
     from service.settings import Settings
-    from service.source_language import SourceLanguages
+    from service.source_language import CurrentLanguages, SourceLanguages
     from service.suggestions import Suggestions
     from service.text.languages import Languages
-    from service.translator import Translator
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelDescription:
-    """What is served, for people and probes."""
-
-    name: str
-    variant: str
-    precision: str
-    device: str
-    provider: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,10 +37,9 @@ class Service:
     settings: Settings
     doors: Doors
     translator: Translator
-    scorer: Scorer
-    languages: Languages
-    source_languages: SourceLanguages | None
-    """None where languages are not detected."""
+    scorer: CatalogueScorer
+    catalogue: Catalogue
+    current_languages: CurrentLanguages
     suggestions: Suggestions | None
     """None where none are taken."""
     documents: DocumentTranslator
@@ -57,12 +47,26 @@ class Service:
     document_store: DocumentStore
     glossaries: Glossaries | None
     """None where none are kept."""
-    model: ModelDescription
     metrics: Metrics
     engine_alive: Callable[[], bool]
     draining: bool = field(default=False)
     deepl_characters: int = field(default=0)
     """Translated for clients of DeepL's API, with whatever key."""
+
+    @property
+    def languages(self) -> Languages:
+        """What can be translated now."""
+        return self.current_languages.all().languages
+
+    @property
+    def source_languages(self) -> SourceLanguages | None:
+        """What detects languages; None where nothing does."""
+        return self.current_languages.all().source_languages
+
+    @property
+    def model(self) -> ModelDescription:
+        """The default model, or if it is not in memory, the first one that is."""
+        return self.catalogue.default
 
     def drain(self) -> None:
         """Accept nothing new. What was accepted goes on."""

@@ -17,7 +17,15 @@ from service.access.account import ACCOUNT
 from service.api.body import read_parameters
 from service.api.dependencies import ServiceDep
 from service.api.dialect import Dialect
-from service.errors import InvalidKey, MissingKey, QuotaExceeded, ServiceError, TooManyRequests
+from service.errors import (
+    AdminOnly,
+    Disabled,
+    InvalidKey,
+    MissingKey,
+    QuotaExceeded,
+    ServiceError,
+    TooManyRequests,
+)
 from service.settings import AccessSettings
 
 SCHEMES = ("deepl-auth-key", "bearer")
@@ -25,6 +33,10 @@ SCHEMES = ("deepl-auth-key", "bearer")
 FIELDS = ("api_key", "auth_key")
 """Of the query and of bodies."""
 
+NO_ADMINS = (
+    "Models can be managed where SEQ2SEQ_ACCESS__KEYS_FILE names a file with the key of an admin: "
+    "python -m service key add NAME --admin"
+)
 _AUTHORIZATION = APIKeyHeader(
     name="Authorization",
     auto_error=False,
@@ -57,6 +69,28 @@ async def enter(
     ACCOUNT.set(account)
     if account is not None:
         request.scope["key"] = account.key
+
+
+async def enter_as_admin(
+    request: Request,
+    service: ServiceDep,
+    authorization: Annotated[str | None, Security(_AUTHORIZATION)],
+    api_key: Annotated[str | None, Security(_API_KEY)],
+    field: Annotated[str | None, Security(_FIELD)],
+) -> None:
+    """Let the request of an admin in.
+
+    Raises:
+        Disabled: there are no keys.
+        AdminOnly: its key is not that of an admin, or it has none.
+        ServiceError: as enter().
+    """
+    if service.settings.access.keys_file is None:
+        raise Disabled(NO_ADMINS)
+    await enter(request, service, authorization, api_key, field)
+    account = ACCOUNT.get()
+    if account is None or not account.admin:
+        raise AdminOnly("This needs the key of an admin: python -m service key add NAME --admin")
 
 
 def dependencies(settings: AccessSettings) -> list[Dependency]:

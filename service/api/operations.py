@@ -29,6 +29,11 @@ class Ready(BaseModel):
         description="ONNX Runtime's execution provider, as the running session tells it.",
         examples=["CPUExecutionProvider"],
     )
+    models: list[str] = Field(
+        description="Names of all models that are served, the default one, if it is in memory, "
+        "being that above.",
+        examples=[["fr-en"]],
+    )
 
 
 def router(dialect: Dialect) -> APIRouter:
@@ -66,6 +71,7 @@ def router(dialect: Dialect) -> APIRouter:
                 "precision": model.precision,
                 "device": model.device,
                 "provider": model.provider,
+                "models": [one.name for one in service.catalogue.routes.models],
             }
         )
 

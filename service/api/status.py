@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from service.errors import (
+    AdminOnly,
     BodyTooLarge,
     ClientClosedRequest,
     DeadlineExceeded,
@@ -20,6 +21,8 @@ from service.errors import (
     InvalidRequest,
     MissingKey,
     ModelFailure,
+    ModelNotFound,
+    ModelNotLoaded,
     Overloaded,
     QuotaExceeded,
     RequestTooLarge,
@@ -46,6 +49,11 @@ STATUS: dict[type[ServiceError], Status] = {
     UnsupportedDocument: Status(400, "Files of this type are not translated; those are: .txt."),
     RequestTooLarge: Status(400, "Invalid request: request (1000) exceeds text limit (128)"),
     GlossaryNotFound: Status(404, "Glossary not found."),
+    ModelNotFound: Status(404, "There is no model 'fr-en'."),
+    ModelNotLoaded: Status(
+        500, "models/fr-en/2/decoder.int8.onnx is missing; the manifest names it."
+    ),
+    AdminOnly: Status(403, "This needs the key of an admin."),
     MissingKey: Status(400, "Please contact the server operator to get an API key"),
     InvalidKey: Status(403, "Invalid API key"),
     TooManyRequests: Status(429, "Slowdown: 60 per 1 minute"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import math
 import os
 import signal
@@ -21,9 +20,9 @@ from service.app import running_service
 from service.bulk import formats, run
 from service.bulk.finished import Finished
 from service.bulk.formats import Place, Records
+from service.catalogue.catalogue import Catalogue
 from service.domain import Format, Priority, TranslationRequest
 from service.errors import BulkError, ServiceError, StartupError
-from service.package.manifest import MANIFEST_NAME
 from service.settings import Settings, load
 
 UNBOUNDED = 2**62
@@ -83,7 +82,7 @@ async def _run(chosen: argparse.Namespace, settings: Settings) -> None:
         begun.unlink(missing_ok=True)
     with running_service(settings) as service:
         request = _request(chosen, settings)
-        with Finished(begun, _work(chosen, settings)) as finished:
+        with Finished(begun, _work(chosen, settings, service.catalogue)) as finished:
             await _translate(records, service, request, finished)
             _write(records, finished, chosen.output)
     begun.unlink()
@@ -125,17 +124,22 @@ def _request(chosen: argparse.Namespace, settings: Settings) -> TranslationReque
     )
 
 
-def _work(chosen: argparse.Namespace, settings: Settings) -> dict[str, object]:
-    """What decides the translations."""
+def _work(
+    chosen: argparse.Namespace, settings: Settings, catalogue: Catalogue
+) -> dict[str, object]:
+    """What decides the translations.
+
+    Raises:
+        UnsupportedLanguage: no model translates them.
+    """
     status = chosen.input.stat()
-    model = (settings.model.directory / MANIFEST_NAME).read_bytes()
+    steps = catalogue.routes.find(chosen.source, chosen.target)
     asked = {
         name: getattr(chosen, name) for name in ("source", "target", "format", "field", "column")
     }
     return {
         "input": [str(chosen.input.resolve()), status.st_size, status.st_mtime_ns],
-        "model": hashlib.sha256(model).hexdigest(),
-        "variant": settings.model.variant,
+        "models": [[step.model.fingerprint, step.model.variant] for step in steps],
         "decoding": settings.decoding.model_dump(),
         **asked,
     }

@@ -10,7 +10,7 @@ from itertools import islice
 
 from service.bulk.finished import Finished
 from service.domain import TextTranslation, TranslationRequest
-from service.translator import Translator
+from service.source_language import TextTranslator
 
 CHUNK = 16
 """Records of a request: enough that the request itself costs little."""
@@ -20,7 +20,7 @@ CHUNKS = 32
 
 async def translate(
     texts: Iterator[str],
-    translator: Translator,
+    translator: TextTranslator,
     request: TranslationRequest,
     finished: Finished,
     progress: Callable[[int], object],

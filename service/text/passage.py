@@ -78,6 +78,8 @@ class Passage:
     is_markup: bool = False
     terms: tuple[Term, ...] = ()
     """Those protected spans that are terms of a glossary."""
+    literal_terms: bool = False
+    """Whether they are never left to the model."""
     replacements: tuple[Replacement, ...] = ()
     """What the document has instead of them where they are outside of sentences."""
 
@@ -110,6 +112,7 @@ class Passage:
             tags=tuple(tags or ()),
             is_markup=tags is not None,
             terms=tuple(found),
+            literal_terms=protection.literal_terms,
         )
         return replace(passage, replacements=tuple(passage._replaced()))
 
@@ -229,7 +232,9 @@ class Sentence(Segment):
 
     def with_free_terms(self) -> Sentence:
         """The same, but that the terms that are translated are words as others, which the model may
-        translate as is wanted by itself."""
+        translate as is wanted by itself. The sentence itself where nothing is left to the model."""
+        if self.passage.literal_terms:
+            return self
         protected, wanted = [], []
         for span in self.protected:
             term = self.passage.term_at(Span(self.place + span.start, self.place + span.end))

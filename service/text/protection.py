@@ -24,6 +24,8 @@ class Protection:
     terms: Terms = NO_TERMS
     kept: Sequence[Span] = ()
     """Characters of the document that are not translated."""
+    literal_terms: bool = False
+    """Whether terms are never left to the model, which may know them by itself."""
 
 
 EVERYTHING = Protection()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import ModelSettings, Settings
 from tests.conftest import DEFAULT_MODEL
 from tests.end_to_end.conftest import live_server

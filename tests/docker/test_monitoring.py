@@ -10,7 +10,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import Metrics
+from service.domain import ModelDescription
+from service.metrics import Load, Metrics
 from tests.docker.dockerfile import ROOT
 
 GRAFANA = ROOT / "docker" / "grafana"
@@ -28,10 +29,13 @@ def configuration(path: str) -> Any:
 def labels() -> dict[str, set[str]]:
     """The labels of every sample."""
     metrics = Metrics()
-    metrics.model.info(dict.fromkeys(("name", "variant", "precision", "device", "provider"), "x"))
+    model = ModelDescription("fr-en", "1", "int8", "int8", "cpu", "CPUExecutionProvider")
+    metrics.read_load = lambda: Load(models=[model])
     metrics.requests.labels("route", 200)
     metrics.request_seconds.labels("route").observe(1)
     metrics.errors.labels("kind")
+    metrics.model_loads.labels("outcome")
+    metrics.model_unloads.labels("reason")
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(metrics.render().decode()):
         for sample in family.samples:

@@ -16,8 +16,9 @@ import httpx
 import pytest
 import uvicorn
 
-from service.app import OpenModel, create_app
+from service.app import create_app
 from service.connection import BoundedConnection
+from service.opening import OpenModel
 from service.settings import PREFIX, SchedulingSettings, Settings
 from tests.service.api.reversing import ReversingEngine, serving
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import structlog
 
 from service.__main__ import main
-from service.app import RunningModel
+from service.opening import RunningModel
 from service.settings import Settings
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import (
     CacheSettings,
     DecodingSettings,

@@ -11,7 +11,7 @@ import deepl
 import httpx
 import pytest
 
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import ModelSettings, Settings
 from tests.conftest import DEFAULT_MODEL
 from tests.end_to_end.conftest import live_server

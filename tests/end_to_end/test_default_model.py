@@ -11,9 +11,9 @@ import httpx
 import pytest
 from libretranslatepy import LibreTranslateAPI
 
-from service.app import open_model_directory
 from service.decoding.search import decode
 from service.domain import DecodingOptions
+from service.opening import open_model_directory
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair
 from service.runtime.seq2seq import OnnxSeq2Seq

@@ -11,7 +11,7 @@ import pytest
 from libretranslatepy import LibreTranslateAPI
 
 from model_export import pipeline
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import (
     DecodingSettings,
     DetectionSettings,

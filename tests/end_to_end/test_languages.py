@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from model_export import pipeline
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.package.manifest import LanguagePair
 from service.settings import DecodingSettings, ModelSettings, RuntimeSettings, Settings
 from tests.conftest import DATA

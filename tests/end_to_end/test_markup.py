@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import ModelSettings, Settings
 from service.text import placeholders
 from tests.conftest import DEFAULT_MODEL

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import open_model_directory
 from service.decoding.search import decode
 from service.domain import DecodingOptions
+from service.opening import open_model_directory
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair
 from service.runtime.seq2seq import OnnxSeq2Seq

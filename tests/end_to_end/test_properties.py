@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import ModelSettings, RuntimeSettings, Settings
 from service.text import placeholders
 from tests.end_to_end.conftest import FR_EN, live_server

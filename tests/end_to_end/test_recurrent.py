@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import ModelSettings, Settings
 from tests.end_to_end.conftest import FR_EN, live_server
 from tests.recurrent_models import GOLDEN, SOURCE_WORDS, TARGET_WORDS, convert

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sacrebleu.metrics.chrf import CHRF
 
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import DecodingSettings, ModelSettings, RuntimeSettings, Settings
 from tests.conftest import golden
 from tests.end_to_end.conftest import FR_EN, live_server

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import open_model_directory
 from service.domain import FinishReason, Hypothesis
 from service.errors import ModelFailure
+from service.opening import open_model_directory
 from service.settings import ModelSettings, RuntimeSettings, Settings
 from tests.end_to_end.conftest import FR_EN, live_server, until
 from tests.service.api.reversing import ReversingEngine

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import ModelSettings, Settings
 from tests.conftest import DEFAULT_MODEL
 from tests.end_to_end.conftest import FR_EN, live_server

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.app import create_app, open_model_directory
+from service.app import create_app
+from service.opening import open_model_directory
 from service.settings import (
     DecodingSettings,
     ModelSettings,

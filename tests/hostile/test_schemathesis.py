@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.access.keys import Key, digest, write
-from service.app import open_model_directory
+from service.opening import open_model_directory
 from service.settings import (
     AccessSettings,
     DecodingSettings,

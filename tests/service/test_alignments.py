@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.catalogue.translator import Translator
 from service.domain import (
     DecodingOptions,
     Format,
@@ -23,7 +24,6 @@ from service.scheduling.admission import Admission
 from service.scheduling.job import Job
 from service.settings import SchedulingSettings
 from service.text.word_alignment import words
-from service.translator import Translator
 from tests.service.api.reversing import LONGEST, ReversingEngine
 from tests.service.test_translator import Garbling, translator_with
 

@@ -78,3 +78,13 @@ def test_every_setting_is_described() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.load().server.port = 1  # type: ignore[misc]
+
+
+def test_one_model_and_a_folder_of_models_contradict_each_other() -> None:
+    os.environ["SEQ2SEQ_MODELS__DIRECTORY"] = "models"
+    assert settings.load().models.names == []
+    os.environ["SEQ2SEQ_MODELS__LOAD"] = "fr-en, de-en/2"
+    assert settings.load().models.names == ["fr-en", "de-en/2"]
+    os.environ["SEQ2SEQ_MODEL__DIRECTORY"] = "models/fr-en"
+    with pytest.raises(InvalidSettings, match="for one model or SEQ2SEQ_MODELS__DIRECTORY"):
+        settings.load()

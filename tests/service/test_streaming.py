@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.catalogue.translator import Translator
 from service.domain import FinishReason, Hypothesis, Priority, SentenceTranslation
 from service.errors import DeadlineExceeded, ModelFailure
 from service.scheduling.admission import Admission
 from service.scheduling.job import Job
 from service.settings import SchedulingSettings
-from service.translator import Translator
 from tests.service.api.reversing import ReversingEngine
 from tests.service.test_translator import asking, translator_with, until
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.catalogue.translator import Translator
 from service.domain import (
     DecodingOptions,
     FinishReason,
@@ -25,16 +26,14 @@ from service.errors import (
     ShuttingDown,
     UnsupportedLanguage,
 )
-from service.metrics import Metrics
-from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.job import Decoder, Job
 from service.settings import SchedulingSettings
 from service.text import placeholders
-from service.text.languages import Languages
-from service.translator import THREAD_FROM_CHARACTERS, Translator
-from tests.service.api.reversing import LONGEST, ReversingEngine, Words
+from service.translator import THREAD_FROM_CHARACTERS
+from tests.service.api.reversing import LONGEST, ReversingEngine
+from tests.service.one_model import translator_of
 
 pytestmark = pytest.mark.anyio
 
@@ -60,15 +59,7 @@ def translator(engine: ReversingEngine, admission: Admission) -> Translator:
 
 
 def translator_with(engine: Decoder, admission: Admission, *, attention: bool = True) -> Translator:
-    return Translator(
-        text=Words(),
-        languages=Languages([LanguagePair(source="fr", target="en")]),
-        decoder=engine,
-        admission=admission,
-        metrics=Metrics(),
-        bulk_from_sentences=3,
-        attention=attention,
-    )
+    return translator_of(engine, admission, attention=attention)
 
 
 def asking(

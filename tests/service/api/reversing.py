@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
 
-from service.api.dependencies import ModelDescription
-from service.app import OpenModel, RunningModel
 from service.decoding.model import Target
-from service.domain import FinishReason, Hypothesis, Segment
+from service.domain import FinishReason, Hypothesis, ModelDescription, Segment
 from service.errors import ServiceError
+from service.opening import OpenModel, RunningModel
 from service.package.manifest import LanguagePair
 from service.scheduling.job import Job
 from service.settings import Settings
@@ -21,6 +20,7 @@ from service.text.languages import Languages
 
 DESCRIPTION = ModelDescription(
     name="reversing",
+    version="1",
     variant="fp32",
     precision="fp32",
     device="cpu",

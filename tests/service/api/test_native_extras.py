@@ -53,10 +53,12 @@ async def test_details_name_the_model_and_the_request(client: httpx.AsyncClient)
     assert reply.json()["details"] == {
         "request_id": "order-1234",
         "model": DESCRIPTION.name,
+        "version": DESCRIPTION.version,
         "variant": DESCRIPTION.variant,
         "precision": DESCRIPTION.precision,
         "device": DESCRIPTION.device,
         "provider": DESCRIPTION.provider,
+        "models": [{"model": "reversing", "version": "1", "variant": "fp32"}],
     }
     assert reply.headers["X-Request-ID"] == "order-1234"
 

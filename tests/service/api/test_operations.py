@@ -33,6 +33,7 @@ async def test_a_service_is_alive_and_ready(client: httpx.AsyncClient) -> None:
         "precision": "fp32",
         "device": "cpu",
         "provider": "CPUExecutionProvider",
+        "models": ["reversing"],
     }
 
 
@@ -98,7 +99,7 @@ async def test_what_comes_from_the_cache_counts_as_translated(
 
 async def test_what_is_served_is_a_metric(client: httpx.AsyncClient) -> None:
     (info,) = (labels for name, *labels in await samples(client) if name == "seq2seq_model_info")
-    assert sorted(info) == ["CPUExecutionProvider", "cpu", "fp32", "fp32", "reversing"]
+    assert sorted(info) == ["1", "CPUExecutionProvider", "cpu", "fp32", "fp32", "reversing"]
 
 
 async def test_two_apps_do_not_share_metrics(client: httpx.AsyncClient) -> None:

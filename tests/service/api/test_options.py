@@ -275,6 +275,7 @@ def test_the_documentation_names_every_option() -> None:
         "return_details",
         "deadline_seconds",
         "stream",
+        "model",
     }
     known = set(DecodingOptions.__dataclass_fields__) - {"scored_target", "start"}
     assert known | derived == set(OWN_FIELDS)

@@ -11,14 +11,11 @@ from dataclasses import replace
 from service.documents.contents import Contents, Limits
 from service.documents.readers import read
 from service.domain import DecodingOptions, Format
-from service.metrics import Metrics
-from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.job import Decoder
 from service.settings import SchedulingSettings
-from service.text.languages import Languages
-from service.translator import Translator
-from tests.service.api.reversing import ReversingEngine, Words
+from tests.service.api.reversing import ReversingEngine
+from tests.service.one_model import translator_of
 from tests.service.test_translator import asking
 
 LIMITS = Limits(
@@ -43,14 +40,8 @@ def reversed_by(texts: Sequence[str], form: Format, decoder: Decoder) -> list[st
     """Texts through the real translator, with such a model."""
 
     async def scenario() -> list[str]:
-        translator = Translator(
-            text=Words(),
-            languages=Languages([LanguagePair(source="fr", target="en")]),
-            decoder=decoder,
-            admission=Admission(SchedulingSettings(max_waiting_characters=10**7)),
-            metrics=Metrics(),
-            bulk_from_sentences=3,
-        )
+        admission = Admission(SchedulingSettings(max_waiting_characters=10**7))
+        translator = translator_of(decoder, admission)
         request = replace(asking(*texts, options=DecodingOptions(), seconds=60), format=form)
         return [found.text for found in await translator.translate(request)]
 

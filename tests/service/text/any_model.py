@@ -8,14 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from service.domain import DecodingOptions, FinishReason, Format, Hypothesis
-from service.metrics import Metrics
-from service.package.manifest import LanguagePair
 from service.scheduling.admission import Admission
 from service.scheduling.job import Job
 from service.settings import SchedulingSettings
-from service.text.languages import Languages
-from service.translator import Translator
-from tests.service.api.reversing import Words
+from tests.service.one_model import translator_of
 from tests.service.test_translator import asking
 
 
@@ -46,15 +42,8 @@ def translated(
     """
 
     async def scenario() -> str:
-        translator = Translator(
-            text=Words(),
-            languages=Languages([LanguagePair(source="fr", target="en")]),
-            decoder=AnyModel(seed),
-            admission=Admission(SchedulingSettings(max_waiting_characters=10**7)),
-            metrics=Metrics(),
-            bulk_from_sentences=3,
-            attention=attention,
-        )
+        admission = Admission(SchedulingSettings(max_waiting_characters=10**7))
+        translator = translator_of(AnyModel(seed), admission, attention=attention)
         asked = asking(text, options=DecodingOptions(), seconds=60)
         request = replace(asked, format=form, **more)
         (found,) = await translator.translate(request)

@@ -80,12 +80,15 @@ async def sources(body: TranslateBody, service: Service) -> list[DetectedLanguag
     """The language of each text; None where the client says it, or none is detected.
 
     Raises:
-        InvalidRequest: a text is not what the format says.
+        InvalidRequest: a text is not what the format says, or the model is not served.
         UnsupportedLanguage: the model does not translate into the target.
     """
-    if body.source.strip().lower() != AUTO or service.source_languages is None:
+    if body.source.strip().lower() != AUTO:
         return None
-    detect = service.source_languages.for_target
+    source_languages = service.current_languages.of(body.model).source_languages
+    if source_languages is None:
+        return None
+    detect = source_languages.for_target
     form = Format(body.format or Format.TEXT)
     return await _run(body.texts, form, detect, body.texts, body.target, form)
 

@@ -217,10 +217,12 @@ REPLIES: dict[str, dict[str, Any]] = {
             "details": {
                 "request_id": "order-1234",
                 "model": "fr-en",
+                "version": "1",
                 "variant": "int8",
                 "precision": "int8",
                 "device": "cpu",
                 "provider": "CPUExecutionProvider",
+                "models": [{"model": "fr-en", "version": "1", "variant": "int8"}],
             },
         }
     },

@@ -54,6 +54,12 @@ class TranslateBody(BaseModel):
         examples=[0],
     )
     api_key: str = Field(default="", description="Ignored where no keys are needed.", examples=[""])
+    model: str = Field(
+        default="",
+        description="Name of the model that is to translate, where several are served. By default "
+        "whichever there is for the languages, or two of them.",
+        examples=[""],
+    )
     beam_size: Whole = Field(
         default=0, description="Hypotheses kept at each step; 1 is greedy search and fastest."
     )
@@ -287,6 +293,7 @@ class ScoreBody(BaseModel):
     )
     source: str = Field(description="Language of the text.", examples=["fr"])
     target: str = Field(description="Language of the translation.", examples=["en"])
+    model: str = Field(default="", description="Name of the model that is to score.", examples=[""])
     api_key: str = Field(default="", description="Ignored where no keys are needed.", examples=[""])
 
 

@@ -19,6 +19,14 @@ class Alignment(BaseModel):
     target: Range = Field(examples=[[4, 7]])
 
 
+class UsedModel(BaseModel):
+    """A model that translated something."""
+
+    model: str = Field(examples=["fr-en"])
+    version: str = Field(examples=["1"])
+    variant: str = Field(examples=["int8"])
+
+
 class Details(BaseModel):
     """What translated it."""
 
@@ -26,10 +34,15 @@ class Details(BaseModel):
         description="The same as in the header X-Request-ID.", examples=["order-1234"]
     )
     model: str = Field(examples=["fr-en"])
+    version: str = Field(examples=["1"])
     variant: str = Field(examples=["int8"])
     precision: str = Field(examples=["int8"])
     device: str = Field(examples=["cpu"])
     provider: str = Field(examples=["CPUExecutionProvider"])
+    models: list[UsedModel] = Field(
+        description="All models that translated something, in order; model and what follows it is "
+        "the last one."
+    )
 
 
 class Hypothesis(BaseModel):

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.body import JSON, read_parameters
-from service.api.dependencies import ModelDescription, Service, ServiceDep, while_connected
+from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialect import Dialect
 from service.api.dialects.libretranslate.detection import described, detect, sources
 from service.api.dialects.libretranslate.documents import (
@@ -70,6 +70,7 @@ from service.domain import (
     DetectedLanguage,
     FinishReason,
     Format,
+    ModelDescription,
     Selection,
     SentenceTranslation,
     TextTranslation,
@@ -214,7 +215,8 @@ async def translate(request: Request, service: ServiceDep) -> Response:
         else translate_each(service.translator, asked, [one.language for one in detected])
     )
     translations = await while_connected(request, work)
-    return _json(reply(body, translations, detected or ()) | details(body, service.model))
+    told = details(body, service.model, translations)
+    return _json(reply(body, translations, detected or ()) | told)
 
 
 async def _streamed(
@@ -226,12 +228,13 @@ async def _streamed(
 ) -> Response:
     if detected is not None:
         asked = replace(asked, source=detected[0].language)
-    extras = details(body, service.model)
     return await stream(
         request,
         lambda on_sentence: service.translator.translate(asked, on_sentence),
         lambda sentence: _sentence_event(sentence, body),
-        lambda translations: reply(body, translations, detected or ()) | extras,
+        lambda translations: (
+            reply(body, translations, detected or ()) | details(body, service.model, translations)
+        ),
     )
 
 
@@ -298,6 +301,7 @@ def translation_request(
         splitting=body.split_sentences,
         glossary=terms,
         kept=kept(body),
+        model=body.model,
         retry_repetitions=body.retry_repetitions
         if "retry_repetitions" in body.model_fields_set
         else retry,
@@ -328,12 +332,20 @@ def reply(
     return dict(fields)
 
 
-def details(body: TranslateBody, model: ModelDescription) -> dict[str, Any]:
-    """What the reply says of the service, if that was asked for."""
+def details(
+    body: TranslateBody, default: ModelDescription, translations: Sequence[TextTranslation]
+) -> dict[str, Any]:
+    """What the reply says of the service, if that was asked for.
+
+    default: the model that is named where none had anything to do.
+    """
     if not body.return_details:
         return {}
+    used = list(dict.fromkeys(model for one in translations for model in one.models))
+    last = used[-1] if used else default
+    names = [{"model": one.name, "version": one.version, "variant": one.variant} for one in used]
     request_id = structlog.contextvars.get_contextvars()["request_id"]
-    told = {"request_id": request_id, "model": model.name} | asdict(model)
+    told = {"request_id": request_id, "model": last.name, "models": names} | asdict(last)
     return {"details": {name: told[name] for name in Details.model_fields}}
 
 

@@ -65,6 +65,7 @@ def scoring_request(body: ScoreBody, settings: Settings, deadline: float) -> Sco
         translations=translations,
         source=body.source,
         target=body.target,
+        model=body.model,
         deadline=deadline,
     )
 

@@ -1,0 +1,341 @@
+"""Opens what is served, a model directory or a folder of models, and the engine for it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from service.catalogue.model import KnownModel, Models, ServedModel
+from service.decoding.model import Target
+from service.domain import DecodingOptions, ModelDescription
+from service.engine import launch
+from service.engine.messages import Loaded
+from service.errors import Disabled, InvalidPackage, InvalidSettings, ModelNotFound, ServiceError
+from service.package.directory import ModelDirectory
+from service.package.manifest import MANIFEST_NAME, LanguagePair
+from service.package.repository import ONLY_VERSION, Repository
+from service.scheduling.addressed import AddressedDecoder
+from service.scheduling.job import Decoder, Job
+from service.scorer import ScorableText
+from service.settings import Settings
+from service.text.languages import Languages
+from service.text.pipeline import TextPipeline
+from service.text.tokenizer import Tokenizer
+from service.translator import Text
+
+MODEL = "model"
+"""What the engine calls the model of a model directory."""
+MEMORY_FACTOR = 2.0
+"""Memory of a loaded model as a multiple of its files. DECISIONS.md has the figures."""
+ONE_MODEL = (
+    "This service has one model. SEQ2SEQ_MODELS__DIRECTORY names a folder of models that can be "
+    "loaded and unloaded."
+)
+WARM_UP = "1, 2, 3."
+WARM_UP_SECONDS = 60.0
+
+
+class ModelText(Text, ScorableText, Protocol):
+    """All that is asked of a model's text."""
+
+
+class WatchedDecoder(Decoder, Protocol):
+    """A decoder that can be watched; the engine is one."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it answers."""
+
+    @property
+    def steps(self) -> int:
+        """Decoder steps so far."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that these steps computed, added up."""
+
+    @property
+    def waiting(self) -> int:
+        """Sentences that it has not begun."""
+
+
+class ModelEngine(WatchedDecoder, Protocol):
+    """An engine; see service.engine."""
+
+    def load(self, name: str, directory: Path, variant: str | None) -> Loaded:
+        """Load a model, which takes seconds."""
+
+    def unload(self, name: str) -> None:
+        """Let go of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningModel:
+    """A model that is loaded, warm and decoding."""
+
+    engine: WatchedDecoder
+    text: ModelText
+    languages: Languages
+    description: ModelDescription
+    target: Target
+    name: str = ""
+    """The engine's name of it."""
+    fingerprint: str = ""
+    """Another one whenever the model is another."""
+
+
+OpenModel = Callable[[Settings], AbstractContextManager[RunningModel]]
+Serve: TypeAlias = Callable[[KnownModel, RunningModel], ServedModel]
+"""Makes of a model what serves requests."""
+
+
+@contextmanager
+def open_model_directory(settings: Settings) -> Iterator[RunningModel]:
+    """Check, load and warm up the model directory of the settings.
+
+    Raises:
+        InvalidPackage: the directory breaks its contract, or its model cannot translate.
+        ProviderUnavailable: the device that was asked for cannot be used.
+    """
+    with running_engine(settings) as engine:
+        loaded = engine.load(MODEL, settings.model.directory, settings.model.variant)
+        directory = ModelDirectory.open(settings.model.directory)
+        variant = settings.model.variant or directory.fastest(settings.runtime.device)
+        description = ModelDescription(
+            name=directory.manifest.name,
+            version=ONLY_VERSION,
+            variant=variant,
+            precision=directory.variant(variant).precision,
+            device=settings.runtime.device,
+            provider=loaded.provider,
+        )
+        model = model_behind(engine, directory, description, MODEL)
+        warm_up(model, directory.manifest.first_pair, settings.decoding.options())
+        yield model
+
+
+def model_behind(
+    engine: WatchedDecoder, directory: ModelDirectory, description: ModelDescription, name: str
+) -> RunningModel:
+    """What a model directory holds besides the graphs, with an engine that runs those.
+
+    name: the engine's of the model.
+
+    Raises:
+        InvalidPackage: the directory breaks its contract.
+    """
+    manifest = directory.manifest
+    tokenizer = Tokenizer.load(
+        directory.file(manifest.tokenizers.source), directory.file(manifest.tokenizers.target)
+    )
+    longest = manifest.limits.max_source_tokens
+    return RunningModel(
+        engine=engine,
+        text=TextPipeline(tokenizer, longest, manifest.conditioning, manifest.languages),
+        languages=languages_of(directory),
+        description=description,
+        target=Target.of(manifest),
+        name=name,
+        fingerprint=fingerprint(directory.path),
+    )
+
+
+def languages_of(directory: ModelDirectory) -> Languages:
+    """The languages of a model directory."""
+    manifest = directory.manifest
+    return Languages(manifest.pairs, manifest.sources, manifest.targets, manifest.languages)
+
+
+def warm_up(model: RunningModel, pair: LanguagePair, options: DecodingOptions) -> None:
+    """Translate once, so that the first request does not pay for what is set up on first use.
+
+    Raises:
+        InvalidPackage: the model can't translate.
+    """
+    options = replace(options, start=model.text.start(pair))
+    jobs = [
+        Job(ids, options, time.monotonic() + WARM_UP_SECONDS)
+        for _, ids in model.text.encode(WARM_UP, pair)
+    ]
+    AddressedDecoder(model.engine, model.name).submit(jobs)
+    try:
+        for job in jobs:
+            job.result.result(WARM_UP_SECONDS)
+    except (ServiceError, TimeoutError, CancelledError) as error:
+        raise InvalidPackage(f"The model cannot translate: {error}") from error
+
+
+@contextmanager
+def open_models(
+    settings: Settings, open_model: OpenModel
+) -> Iterator[tuple[WatchedDecoder, Callable[[Serve], Models]]]:
+    """The engine, and where models come from.
+
+    open_model: opens the only model where there is no folder of them.
+
+    Raises:
+        StartupError: the engine, or the only model, can't be started.
+    """
+    if settings.models.directory is None:
+        with open_model(settings) as model:
+            yield model.engine, lambda serve: OneModel(model, serve)
+        return
+    repository = Repository(settings.models.directory)
+    with running_engine(settings) as engine:
+        yield engine, lambda serve: RepositoryModels(engine, repository, settings, serve)
+
+
+def running_engine(settings: Settings) -> AbstractContextManager[ModelEngine]:
+    """An engine without models."""
+    if settings.runtime.engine == "process":
+        return launch.running(settings)
+    from service.engine import local  # ONNX Runtime takes memory: only where it runs
+
+    return local.running(settings)
+
+
+class OneModel:
+    """A model that is there before and after all others could be."""
+
+    def __init__(self, model: RunningModel, serve: Serve) -> None:
+        self._model = model
+        self._serve = serve
+        described = model.description
+        self._known = KnownModel(
+            name=described.name,
+            version=described.version,
+            variant=described.variant,
+            precision=described.precision,
+            device=described.device,
+            languages=model.languages,
+            attention=model.target.attention,
+            fingerprint=model.fingerprint,
+        )
+
+    def at_start(self) -> Sequence[KnownModel]:
+        """The model."""
+        return [self._known]
+
+    def versions(self) -> Mapping[str, Sequence[str]]:
+        """The model."""
+        return {self._known.name: [self._known.version]}
+
+    def find(self, name: str, version: str | None, variant: str | None) -> KnownModel:
+        """The model as it is.
+
+        Raises:
+            Disabled: it was asked for another one, or for another variant.
+        """
+        if (name, version or ONLY_VERSION) != (self._known.name, self._known.version) or variant:
+            raise Disabled(ONE_MODEL)
+        return self._known
+
+    def load(self, known: KnownModel) -> ServedModel:
+        """The model, which is loaded."""
+        return self._serve(known, self._model)
+
+    def unload(self, model: ServedModel) -> None:
+        """Nothing: it stays."""
+
+
+class RepositoryModels:
+    """The models of a folder."""
+
+    def __init__(
+        self, engine: ModelEngine, repository: Repository, settings: Settings, serve: Serve
+    ) -> None:
+        self._engine = engine
+        self._repository = repository
+        self._settings = settings
+        self._serve = serve
+        self._numbers = count(1)
+
+    def at_start(self) -> Sequence[KnownModel]:
+        """What the settings name.
+
+        Raises:
+            InvalidSettings: it is not there.
+            InvalidPackage: it can't be loaded.
+        """
+        names = self._settings.models.names
+        if not names:
+            self._repository.require_models()
+            names = list(self._repository.versions())
+        asked = [name.partition("/") for name in names]
+        if len({name for name, _, _ in asked}) < len(asked):
+            raise InvalidSettings("SEQ2SEQ_MODELS__LOAD names a model twice.")
+        try:
+            return [self.find(name, version or None, None) for name, _, version in asked]
+        except ModelNotFound as error:
+            raise InvalidSettings(f"SEQ2SEQ_MODELS__LOAD: {error}") from None
+
+    def versions(self) -> Mapping[str, Sequence[str]]:
+        """All that is in the folder now."""
+        return self._repository.versions()
+
+    def find(self, name: str, version: str | None, variant: str | None) -> KnownModel:
+        """A model as it is in the folder now."""
+        found, directory = self._repository.open(name, version)
+        device = self._settings.runtime.device
+        asked = variant or self._settings.model.variant
+        chosen = asked or directory.fastest(device)
+        described = directory.variant(chosen, device)
+        files = directory.manifest.files
+        size = sum(files[one].bytes for one in directory.files_of(described) if one in files)
+        return KnownModel(
+            name=name,
+            version=found,
+            variant=chosen,
+            precision=described.precision,
+            device=device,
+            languages=languages_of(directory),
+            attention=directory.manifest.attention,
+            bytes=round(size * MEMORY_FACTOR),
+            fingerprint=fingerprint(directory.path),
+            chosen_variant=variant,
+        )
+
+    def load(self, known: KnownModel) -> ServedModel:
+        """Load a model of the folder.
+
+        Raises:
+            InvalidPackage: it can't be loaded, or is another one than that which is known.
+        """
+        directory = self._directory(known)
+        key = f"{known.name}/{known.version}#{next(self._numbers)}"
+        loaded = self._engine.load(key, directory.path, known.variant)
+        try:
+            description = known.described(loaded.provider)
+            model = model_behind(self._engine, directory, description, key)
+            warm_up(model, directory.manifest.first_pair, self._settings.decoding.options())
+        except BaseException:
+            self._engine.unload(key)
+            raise
+        return self._serve(known, model)
+
+    def unload(self, model: ServedModel) -> None:
+        """Free the memory of a model."""
+        self._engine.unload(model.key)
+
+    def _directory(self, known: KnownModel) -> ModelDirectory:
+        try:
+            _, directory = self._repository.open(known.name, known.version)
+        except ModelNotFound as error:
+            raise InvalidPackage(str(error)) from None
+        if fingerprint(directory.path) != known.fingerprint:
+            raise InvalidPackage(
+                f"{directory.path} is another model than before; reload {known.name!r} to serve it."
+            )
+        return directory
+
+
+def fingerprint(directory: Path) -> str:
+    """What tells the manifest of a model directory, and so all its files, from any other."""
+    return hashlib.sha256((directory / MANIFEST_NAME).read_bytes()).hexdigest()
