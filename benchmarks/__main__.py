@@ -19,6 +19,7 @@ PROGRAMS = {
     "profile": "where the time of a decoder step goes, by operator",
     "serve": "our service against one of FastAPI and CTranslate2 under load",
     "scaling": "cost of a sentence by batch, length, beam, vocabulary and waiting requests",
+    "switch": "versions of a model switched under load: does a request fail?",
     "soak": "long random load with cancellations: answers, counters and memory",
 }
 
