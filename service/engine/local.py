@@ -9,6 +9,7 @@ from pathlib import Path
 from service.engine.messages import Loaded
 from service.package.directory import ModelDirectory
 from service.runtime import providers
+from service.runtime.freed_memory import give_back
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.engine import Engine
 from service.settings import RuntimeSettings, Settings
@@ -38,11 +39,13 @@ class LocalEngine(Engine):
         package.check(package.files_of(chosen))
         model = OnnxSeq2Seq.load(package, chosen, self._runtime)
         self.add(name, model, model.target)
+        give_back()  # what models had that have left since the last time
         return Loaded(name, model.provider)
 
     def unload(self, name: str) -> None:
         """Let go of a model, after the current steps. Its jobs that are left fail."""
         self.remove(name)
+        give_back()
 
 
 @contextmanager
