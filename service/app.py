@@ -44,6 +44,7 @@ from service.scheduling.addressed import AddressedDecoder
 from service.scheduling.admission import Admission
 from service.scheduling.cache import CachingDecoder
 from service.scheduling.timing import TimedDecoder
+from service.scheduling.watchdog import Pulse
 from service.scorer import Scorer
 from service.settings import GlossarySettings, Settings, SuggestionSettings
 from service.source_language import CurrentLanguages
@@ -159,7 +160,7 @@ def _service(
     access: Doors,
     tracing: Tracing | None,
 ) -> Service:
-    admission = Admission(settings.scheduling)
+    admission = Admission(settings.scheduling, metrics)
     timed = TimedDecoder(engine, metrics, tracing.begin if tracing else None)
     cache = CachingDecoder(timed, settings.cache.max_mb * 2**20)
 
@@ -220,7 +221,7 @@ def _service(
         suggestions=_suggestions(settings.suggestions),
         glossaries=_glossaries(settings.glossaries),
         metrics=metrics,
-        engine_alive=lambda: engine.alive,
+        engine_pulse=lambda: Pulse(engine.alive, engine.steps, timed.under_way),
     )
 
 

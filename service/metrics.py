@@ -115,6 +115,13 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        self.rejections = Counter(
+            "seq2seq_rejections",
+            "Requests refused for want of room (items, characters) or while draining, by their "
+            "priority; those that are refused before their body is read are unread.",
+            ["reason", "priority"],
+            registry=self._registry,
+        )
         ProcessCollector(registry=self._registry)
         for reason in FinishReason:
             self.finished.labels(reason.value)

@@ -128,6 +128,11 @@ class RuntimeSettings(_Group):
         description="Most GPU memory (MiB) that each of the two graphs may take; what sentences "
         "under way keep there comes on top. Unlimited by default.",
     )
+    stuck_seconds: Seconds = Field(
+        default=60.0,
+        description="How long sentences may be under way without a step of the engine; after that, "
+        "and when the engine has died, the process exits with 70.",
+    )
 
 
 class SchedulingSettings(_Group):
@@ -163,6 +168,13 @@ class SchedulingSettings(_Group):
     )
     max_waiting_characters: Positive = Field(
         default=200_000, description="Most characters accepted and not yet answered; beyond it 503."
+    )
+    bulk_room: float = Field(
+        default=0.75,
+        gt=0,
+        le=1,
+        description="Share of these two that may be taken when bulk requests come in; the rest is "
+        "kept for interactive ones.",
     )
     deadline_seconds: Seconds = Field(
         default=30.0, description="How long a request may take; after it 504."

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from service.domain import ModelDescription
 from service.errors import ClientClosedRequest
+from service.scheduling.watchdog import DEAD
 
 if TYPE_CHECKING:
     from service.access.doors import Doors
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from service.document_translator import DocumentTranslator
     from service.glossaries import Glossaries
     from service.metrics import Metrics
+    from service.scheduling.watchdog import Pulse
     from service.settings import Settings
     from service.source_language import CurrentLanguages, SourceLanguages
     from service.suggestions import Suggestions
@@ -48,8 +50,11 @@ class Service:
     glossaries: Glossaries | None
     """None where none are kept."""
     metrics: Metrics
-    engine_alive: Callable[[], bool]
+    engine_pulse: Callable[[], Pulse]
+    """Any thread may call it."""
     draining: bool = field(default=False)
+    fault: str | None = field(default=None)
+    """Why the engine was given up."""
     deepl_characters: int = field(default=0)
     """Translated for clients of DeepL's API, with whatever key."""
 
@@ -81,11 +86,16 @@ class Service:
     @property
     def unready_because(self) -> str | None:
         """Why no request should be sent here; None when ready."""
-        if not self.engine_alive():
-            return "The engine has stopped."
+        if self.broken_because:
+            return self.broken_because
         if self.draining:
             return "The service is shutting down."
         return None
+
+    @property
+    def broken_because(self) -> str | None:
+        """Why nothing but a restart helps; None when the engine works."""
+        return self.fault or (None if self.engine_pulse().alive else DEAD)
 
 
 async def service_of(request: Request) -> Service:  # not async, it would be called in a thread

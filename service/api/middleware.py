@@ -24,6 +24,7 @@ log = structlog.stdlib.get_logger(__name__)
 PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 """Asked every few seconds: logged at debug level unless they fail."""
 ERROR = 400
+UNAVAILABLE = 503
 GIVEN_UP = "The service is shutting down."
 REQUEST_ID = "X-Request-ID"
 KEY_NAME = "key"
@@ -64,7 +65,7 @@ class RequestLog:
                 await self._app(scope, receive, answer.send)
             except asyncio.CancelledError:
                 # Only a server does this that has waited long enough for its requests to end.
-                await self._reply(scope, receive, answer, 503, GIVEN_UP)
+                await self._reply(scope, receive, answer, UNAVAILABLE, GIVEN_UP)
             except Exception as error:
                 log.error("unexpected error", **failure(error))  # noqa: TRY400 (its message may quote the request)
                 await self._reply(scope, receive, answer, 500, INTERNAL_ERROR)
@@ -75,7 +76,9 @@ class RequestLog:
         self, scope: Scope, receive: Receive, answer: _Answer, status: int, message: str
     ) -> None:
         if answer.status is None:
-            await self._dialects.of(scope).error(status, message)(scope, receive, answer.send)
+            headers = {"Retry-After": "1"} if status == UNAVAILABLE else None  # by another process
+            error = self._dialects.of(scope).error(status, message, headers)
+            await error(scope, receive, answer.send)
 
     def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
         # The route's pattern, not the path: a path and a query may hold anything.

@@ -48,8 +48,8 @@ def router(dialect: Dialect) -> APIRouter:
     )
     async def live(service: ServiceDep) -> Response:
         """503 only when nothing but a restart helps. Draining is no reason to be killed."""
-        if not service.engine_alive():
-            return dialect.error(503, "The engine has stopped.")
+        if reason := service.broken_because:
+            return dialect.error(503, reason)
         return JSONResponse({"status": "alive"})
 
     @routes.get(

@@ -1,8 +1,8 @@
 """What the service and an engine in another process say to each other.
 
 The service sends its settings, then Load, Unload, Submit and Cancel; the engine sends Started or
-Refused, then Loaded or Refused for each Load, and Answer. Each is JSON; floats come back to the
-last digit.
+Refused, then Loaded or Refused for each Load, Answer and Progress. Each is JSON; floats come back
+to the last digit.
 """
 
 from __future__ import annotations
@@ -110,9 +110,21 @@ class Answer:
     kind: Literal["answer"] = "answer"
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How the engine is doing, every second in which it has made a step."""
+
+    steps: int
+    rows: int
+    active: int
+    kind: Literal["progress"] = "progress"
+
+
 Request: TypeAlias = Annotated[Load | Unload | Submit | Cancel, Field(discriminator="kind")]
-Reply: TypeAlias = Annotated[Started | Refused | Loaded | Answer, Field(discriminator="kind")]
+Reply: TypeAlias = Annotated[
+    Started | Refused | Loaded | Answer | Progress, Field(discriminator="kind")
+]
 REQUEST: TypeAdapter[Load | Unload | Submit | Cancel] = TypeAdapter(Request)
 """What the service sends."""
-REPLY: TypeAdapter[Started | Refused | Loaded | Answer] = TypeAdapter(Reply)
+REPLY: TypeAdapter[Started | Refused | Loaded | Answer | Progress] = TypeAdapter(Reply)
 """What the engine sends."""

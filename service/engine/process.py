@@ -7,6 +7,8 @@ both.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import socket
 import sys
@@ -20,6 +22,11 @@ from service.engine.server import Server
 from service.errors import StartupError
 from service.settings import Settings
 
+PR_SET_PDEATHSIG = 1
+NICENESS = 5
+"""So that the service is not kept waiting by its engine where both want a processor. Without it a
+refusal under overload takes 0.2 seconds, not 3 ms."""
+
 
 def main() -> int:
     """Serve one service. The process' exit code."""
@@ -30,12 +37,15 @@ def main() -> int:
         if content is None:
             return 0
         settings = Settings.model_validate_json(content)
-        logs.configure(settings.server)
-        return _serve(channel, settings)
+        with logs.background(sys.stderr) as log_stream:
+            logs.configure(settings.server, log_stream)
+            return _serve(channel, settings)
 
 
 def _serve(channel: Channel, settings: Settings) -> int:
     try:
+        _end_with_the_service()
+        os.nice(NICENESS)
         with local.running(settings) as engine:
             channel.send(Started())
             Server(engine, channel).run()
@@ -43,6 +53,12 @@ def _serve(channel: Channel, settings: Settings) -> int:
         channel.send(Refused(type(error).__name__, str(error)))
         return 1
     return 0
+
+
+def _end_with_the_service() -> None:
+    """Be killed when the service ends, even if the engine hangs then. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Lock, Thread
 
 from service.domain import Hypothesis
@@ -18,7 +19,9 @@ from service.engine.messages import (
     Cancel,
     Load,
     Loaded,
+    Progress,
     Refused,
+    Request,
     Sentence,
     Submit,
     Unload,
@@ -58,11 +61,14 @@ class RemoteEngine:
         self._closed = False
         self._active = 0
         self.steps = 0
-        """Decoder steps, as of the last answer."""
+        """Decoder steps, as of a second ago or the last answer."""
         self.rows = 0
         """Rows that these steps computed, added up."""
+        self._outgoing: SimpleQueue[Request | None] = SimpleQueue()
         self._listener = Thread(target=self._listen, name="engine-answers", daemon=True)
+        self._sender = Thread(target=self._send, name="engine-requests", daemon=True)
         self._listener.start()
+        self._sender.start()
 
     @property
     def alive(self) -> bool:
@@ -81,14 +87,12 @@ class RemoteEngine:
             if self._closed:
                 raise InvalidPackage(GONE)
             self._loading[name] = loading
-        with suppress(OSError):  # _listen() notices too
-            self._channel.send(Load(name, directory.absolute(), variant))
+        self._outgoing.put(Load(name, directory.absolute(), variant))
         return loading.result()
 
     def unload(self, name: str) -> None:
         """As LocalEngine.unload()."""
-        with suppress(OSError):
-            self._channel.send(Unload(name))
+        self._outgoing.put(Unload(name))
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Hand jobs over; each is answered through its result.
@@ -105,8 +109,7 @@ class RemoteEngine:
             Sentence(number, job.source_ids, job.options, job.priority, job.model)
             for number, job in numbered
         )
-        with suppress(OSError):  # _listen() notices too, and answers them
-            self._channel.send(Submit(tuple(sentences)))
+        self._outgoing.put(Submit(tuple(sentences)))
         for number, job in numbered:
             job.result.add_done_callback(partial(self._leave, number))
 
@@ -115,25 +118,33 @@ class RemoteEngine:
         self._end(ShuttingDown(STOPPING, RETRY_AFTER_SECONDS))
         self._channel.hang_up()
         self._listener.join()
+        self._sender.join()
 
     def _leave(self, number: int, result: Future[tuple[Hypothesis, ...]]) -> None:
         """A job is done; if it was given up, the engine need not go on with it."""
         if result.cancelled() and self._take(number) is not None:
-            with suppress(OSError):
-                self._channel.send(Cancel(number))
+            self._outgoing.put(Cancel(number))
+
+    def _send(self) -> None:
+        """Whoever submits does not wait for an engine that is slow to read, or hangs."""
+        while (message := self._outgoing.get()) is not None:
+            with suppress(OSError):  # _listen() notices too, and answers the jobs
+                self._channel.send(message)
 
     def _listen(self) -> None:
         while (content := self._channel.receive()) is not None:
             reply = REPLY.validate_json(content)
+            if isinstance(reply, Answer | Progress):
+                self.steps, self.rows, self._active = reply.steps, reply.rows, reply.active
             if isinstance(reply, Answer):
                 self._answer(reply)
             elif isinstance(reply, Loaded | Refused):
                 self._end_loading(reply)
         # Nobody may wait for an engine that is gone.
         self._end(ModelFailure(FAILED))
+        self._outgoing.put(None)
 
     def _answer(self, answer: Answer) -> None:
-        self.steps, self.rows, self._active = answer.steps, answer.rows, answer.active
         job = self._take(answer.number)
         if job is None:  # it was given up meanwhile
             return

@@ -7,24 +7,39 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Protocol
 
 import structlog
 
 from service.domain import Hypothesis
 from service.engine.channel import Channel
-from service.engine.messages import REQUEST, Answer, Cancel, Load, Loaded, Refused, Submit, Unload
+from service.engine.messages import (
+    REQUEST,
+    Answer,
+    Cancel,
+    Load,
+    Loaded,
+    Progress,
+    Refused,
+    Submit,
+    Unload,
+)
 from service.errors import InvalidPackage, ServiceError, StartupError
 from service.scheduling.job import Decoder, Job
 
 log = structlog.get_logger(__name__)
 
 FAILED = "The model can't be loaded"
+PROGRESS_SECONDS = 1.0
 
 
 class LoadingEngine(Decoder, Protocol):
     """What a server needs; see service.engine.local."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is there to answer."""
 
     @property
     def steps(self) -> int:
@@ -48,13 +63,41 @@ class LoadingEngine(Decoder, Protocol):
 class Server:
     """Hands sentences to an engine until the other end hangs up."""
 
-    def __init__(self, engine: LoadingEngine, channel: Channel) -> None:
+    def __init__(
+        self, engine: LoadingEngine, channel: Channel, progress_seconds: float = PROGRESS_SECONDS
+    ) -> None:
+        """progress_seconds: how often it tells how the engine is doing."""
         self._engine = engine
+        self._progress_seconds = progress_seconds
         self._channel = channel
         self._jobs: dict[int, Job] = {}
 
     def run(self) -> None:
         """Serve. Jobs under way when it returns are nobody's any more."""
+        ended = Event()
+        telling = Thread(target=self._tell, args=[ended], name="engine-progress", daemon=True)
+        telling.start()
+        try:
+            self._serve()
+        finally:
+            ended.set()
+            telling.join()
+
+    def _tell(self, ended: Event) -> None:
+        """Tell how the engine is doing, so that whoever waits long knows that it works.
+
+        Hang up when it has died.
+        """
+        told = 0
+        while not ended.wait(self._progress_seconds):
+            if not self._engine.alive:
+                self._channel.hang_up()
+            elif (steps := self._engine.steps) != told:
+                told = steps
+                with suppress(OSError):  # run() is about to notice
+                    self._channel.send(Progress(steps, self._engine.rows, self._engine.active))
+
+    def _serve(self) -> None:
         while (content := self._channel.receive()) is not None:
             request = REQUEST.validate_json(content)
             match request:

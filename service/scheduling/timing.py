@@ -24,6 +24,9 @@ class TimedDecoder:
         self._decoder = decoder
         self._metrics = metrics
         self._begin = begin
+        self._lock = threading.Lock()
+        self.under_way = 0
+        """Sentences that were handed on and have no result yet."""
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Hand jobs on.
@@ -31,6 +34,8 @@ class TimedDecoder:
         Raises:
             ShuttingDown: no job was taken.
         """
+        with self._lock:
+            self.under_way += len(jobs)
         for job in jobs:
             job.result.add_done_callback(partial(self._observe, job))
         if self._begin is not None and jobs:
@@ -41,6 +46,8 @@ class TimedDecoder:
         self._decoder.submit(jobs)
 
     def _observe(self, job: Job, result: object) -> None:
+        with self._lock:
+            self.under_way -= 1
         if job.begun is not None and job.ended is not None:  # it was not given up
             self._metrics.queue_seconds.observe(job.begun - job.made)
             self._metrics.decode_seconds.observe(job.ended - job.begun)

@@ -1,6 +1,6 @@
 """Serve the reversing model as `python -m service` serves a real one.
 
-A line on standard input tells the engine what to do: hold or release.
+A line on standard input tells the engine what to do: hold, release or die.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from tests.service.api.reversing import ReversingEngine, serving
 
 def obey(engine: ReversingEngine) -> None:
     for line in sys.stdin:
-        {"hold": engine.hold, "release": engine.release}[line.strip()]()
+        does = {"hold": engine.hold, "release": engine.release, "die": engine.die}
+        does[line.strip()]()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import httpx
 import pytest
 from libretranslatepy import LibreTranslateAPI
 
+from service.scheduling.watchdog import DEAD, Pulse
+from service.watch import GIVEN_UP, Watch
 from tests.end_to_end.conftest import FR_EN, ROOT, Process, environment, until
 
 Start = Callable[..., Process]
@@ -151,20 +153,59 @@ def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+def faults(process: Process) -> list[str]:
+    """Why the process ended, as it says in its log."""
+    return [line["fault"] for line in process.lines if "fault" in line]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="children are looked up in /proc")
-def test_a_service_without_its_engine_says_so(start: Start) -> None:
-    process = start("service")
-    with httpx.Client(base_url=process.url, timeout=60) as client:
+def test_a_service_whose_engine_is_killed_answers_all_and_ends(start: Start) -> None:
+    process = start("service", CACHE__MAX_MB="0")
+    body = FR_EN | {"q": "Il fait beau. " * 1000}
+    with httpx.Client(base_url=process.url, timeout=60) as client, ThreadPoolExecutor(8) as threads:
         assert client.post("/translate", json=FR_EN | {"q": "Bonjour."}).status_code == 200
+        under_way = [threads.submit(client.post, "/translate", json=body) for _ in range(8)]
+        until(lambda: "seq2seq_waiting_items 8.0" in client.get("/metrics").text)
         (engine,) = children(process.popen.pid)
         os.kill(engine, signal.SIGKILL)
-        until(lambda: client.get("/health/live").status_code == 503)
-        assert client.get("/health/ready").status_code == 503
-        refused = client.post("/translate", json=FR_EN | {"q": "Bonsoir."})
-        assert refused.status_code == 503
-        assert refused.headers["Retry-After"]
-    process.popen.send_signal(signal.SIGTERM)
-    assert process.popen.wait(20) == 0
+        assert {one.result().status_code for one in under_way} <= {500, 503}
+    assert process.popen.wait(20) == GIVEN_UP
+    until(lambda: bool(faults(process)))
+    assert faults(process) == [DEAD]
+
+
+def test_a_service_without_its_engine_is_not_ready(start: Start) -> None:
+    process = start()
+    url = process.url
+    process.tell("hold")
+    with ThreadPoolExecutor() as threads, httpx.Client(base_url=url) as client:
+        under_way = threads.submit(client.post, "/translate", json=BODY)
+        until(lambda: "seq2seq_waiting_items 1.0" in client.get("/metrics").text)
+        process.tell("die")
+        assert under_way.result().status_code == 500
+    assert process.popen.wait(20) == GIVEN_UP
+    assert faults(process) == [DEAD]
+
+
+def test_a_stuck_engine_is_given_up(start: Start) -> None:
+    process = start(RUNTIME__STUCK_SECONDS="1")
+    url = process.url
+    process.tell("hold")
+    refused = httpx.post(f"{url}/translate", json=BODY, timeout=60)
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
+    assert process.popen.wait(20) == GIVEN_UP
+    (fault,) = faults(process)
+    assert "no step in 1 seconds, with 1 sentences under way" in fault
+
+
+def test_a_process_that_does_not_end_is_ended() -> None:
+    ended: list[int] = []
+    pulse = Pulse(alive=True, steps=0, under_way=0)
+    with Watch(lambda: pulse, 60, lambda fault: None, ended.append) as watch:
+        watch.end_within(0)
+        until(lambda: bool(ended))
+    assert ended == [GIVEN_UP]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="children are looked up in /proc")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,6 +17,7 @@ from python_multipart.exceptions import FormParserError
 
 from service import logs
 from service.settings import ServerSettings
+from tests.end_to_end.conftest import until
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +93,49 @@ def test_the_parser_of_forms_does_not_quote_its_clients() -> None:
             parser.write(body)
             raise AssertionError("it was parsed")
     assert stream.getvalue() == ""
+
+
+def test_a_log_that_nobody_reads_stops_nobody() -> None:
+    reading, writing = os.pipe()
+    pipe = os.fdopen(writing, "w")
+    stream = logs.Background(pipe, most_lines=100)
+
+    def end() -> None:
+        stream.end()
+        pipe.close()
+
+    for number in range(10_000):
+        stream.write(f"{number:1000}\n")  # far more than a pipe holds
+    ending = threading.Thread(target=end)
+    ending.start()
+    with os.fdopen(reading) as reader:
+        read = list(reader)
+    ending.join()
+    numbers = [int(line) for line in read if line.strip().isdecimal()]
+    lost = [int(line.split()[0]) for line in read if line.endswith("lost\n")]
+    assert numbers[:100] == list(range(100))
+    assert numbers == sorted(numbers)
+    assert len(numbers) + sum(lost) == 10_000
+
+
+class Full(io.StringIO):
+    """A disk that has no room at first."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_lines_that_could_not_be_written_are_counted() -> None:
+    stream = Full()
+    written = logs.Background(stream)
+    for _ in range(3):
+        written.write("lost\n")
+    until(lambda: written.lost == 3)
+    stream.full = False
+    written.write("told\n")
+    written.end()
+    assert stream.getvalue() == "3 lines of the log were lost\ntold\n"

@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 
 from service.decoding.model import Target
 from service.domain import FinishReason, Hypothesis, ModelDescription, Segment
-from service.errors import ServiceError
+from service.errors import ModelFailure, ServiceError
 from service.opening import OpenModel, RunningModel
 from service.package.manifest import LanguagePair
 from service.scheduling.job import Job
@@ -63,6 +63,12 @@ class ReversingEngine:
         with self._lock:
             held, self._held = self._held or [], None
         self._answer(held)
+
+    def die(self) -> None:
+        """Fail what was held, and be gone."""
+        self.failure = ModelFailure("The model could not translate this text.")
+        self.release()
+        self.alive = False
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take jobs."""

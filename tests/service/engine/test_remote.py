@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from service.errors import InvalidPackage, ModelFailure, ShuttingDown
 from service.package.directory import ModelDirectory
 from service.scheduling.job import Job
 from service.settings import RuntimeSettings, Settings
+from tests.end_to_end.conftest import until
 from tests.table_model import Gate, TableModel
 
 TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
@@ -47,7 +49,7 @@ def both_ends(
     model = TableModel(TARGET, before_step)
     with LocalEngine(Settings(runtime=RuntimeSettings(replicas=1))).running() as engine:
         engine.add("", model, TARGET)
-        server = threading.Thread(target=Server(engine, theirs).run)
+        server = threading.Thread(target=Server(engine, theirs, progress_seconds=0.01).run)
         server.start()
         remote = RemoteEngine(ours)
         try:
@@ -114,6 +116,28 @@ def test_whoever_leaves_frees_the_rows() -> None:
         gate.opened.set()
         assert stays.result.result(SECONDS)
         assert engine.rows < 2 * 2 * 30  # not two beams to their ends
+
+
+def test_it_is_told_of_steps_before_anything_is_answered() -> None:
+    gate, steps = threading.Event(), count(1)
+
+    def hold_the_third() -> None:
+        if next(steps) == 3:
+            assert gate.wait(SECONDS)
+
+    with both_ends(hold_the_third) as (remote, _, _):
+        held = job(1, min_decoding_length=30)
+        remote.submit([held])
+        until(lambda: remote.steps == 3)
+        assert not held.result.done()
+        gate.set()
+        assert held.result.result(SECONDS)
+
+
+def test_an_engine_whose_thread_has_died_is_gone() -> None:
+    with both_ends() as (remote, _, engine):
+        engine.stop()
+        until(lambda: not remote.alive)
 
 
 def test_a_model_that_fails_fails_its_jobs() -> None:
