@@ -27,7 +27,7 @@ from service.text.protection import NOTHING
 
 TEXTS_TOGETHER = 64
 CHARACTERS_TOGETHER = 4_000
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 1
 DETECTED_CHARACTERS = 5_000
 """Of a document, for finding out its language."""
 LONGEST_NAME = 60
@@ -98,7 +98,7 @@ class DocumentTranslator:
             ShuttingDown: no more are taken.
         """
         if not self._open:
-            raise ShuttingDown("The service is shutting down.", round(RETRY_SECONDS))
+            raise ShuttingDown("The service is shutting down.", RETRY_SECONDS)
         if self._waiting >= self._settings.max_waiting:
             raise Overloaded("Too many documents are waiting; try again later.", 10)
 
@@ -166,7 +166,7 @@ class DocumentTranslator:
     def require_open(self) -> None:
         """Raises ShuttingDown if no more is to be done."""
         if not self._open:
-            raise ShuttingDown("The service is shutting down.", round(RETRY_SECONDS))
+            raise ShuttingDown("The service is shutting down.", RETRY_SECONDS)
 
     async def _translate(self, request: TranslationRequest) -> list[str]:
         """Translations of some texts, when there is room for them."""
@@ -176,8 +176,8 @@ class DocumentTranslator:
                 return [one.text for one in await self._translator.translate(request)]
             except ShuttingDown:
                 raise
-            except Overloaded:
-                await asyncio.sleep(RETRY_SECONDS)
+            except Overloaded as error:
+                await asyncio.sleep(error.retry_after_seconds)
 
     def _request(
         self, texts: Sequence[str], source: str, target: str, form: Format, deadline: float

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -24,7 +23,7 @@ from service.package.manifest import LanguagePair
 from service.plan import Piece, Plan, Planner, SourceText, is_marked, sentences
 from service.reading import ReadableText, Reader
 from service.scheduling.answers import answers
-from service.scheduling.job import Decoder, Job
+from service.scheduling.job import Decoder, Job, Result
 from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
 
 THREAD_FROM_CHARACTERS = 1_000
@@ -191,7 +190,7 @@ class ModelTranslator:
         found = await answers(self._decoder, jobs)
         if request.retry_repetitions:
             again = {
-                index: replace(job, options=without_repetitions(job.options), result=Future())
+                index: replace(job, options=without_repetitions(job.options), result=Result())
                 for index, job in enumerate(jobs)
                 if repeats_itself(found[index][0].target_ids, job.source_ids)
             }

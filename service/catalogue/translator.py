@@ -69,7 +69,8 @@ class Translator:
             return [TextTranslation(text) for text in request.texts]
         if request.deadline <= time.monotonic():
             raise DeadlineExceeded(TOO_LATE)
-        with self._admission.admit(len(request.texts), sum(map(len, request.texts))):
+        characters = sum(map(len, request.texts))
+        with self._admission.admit(len(request.texts), characters, request.priority):
             try:
                 async with asyncio.timeout(request.deadline - time.monotonic()):
                     return await self._by(steps, request, on_sentence)

@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from service.domain import DecodingOptions, Hypothesis, Priority
 from service.errors import ServiceError
-from service.scheduling.job import Decoder, Job
+from service.scheduling.job import Decoder, Job, Result
 
 ENTRY_BYTES = 500
 """What the cache's own tables take for an entry, on top of what size_of() counts."""
@@ -113,7 +113,7 @@ class CachingDecoder:
             flight = self._flights.get((key, job.priority))
             first = flight is None
             if flight is None:
-                flight = _Flight(replace(job, result=Future()))
+                flight = _Flight(replace(job, result=Result()))
                 self._flights[key, job.priority] = flight
                 self.misses += 1
             else:

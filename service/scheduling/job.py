@@ -21,6 +21,18 @@ class Flow(NamedTuple):
     priority: Priority
 
 
+class Result(Future[tuple[Hypothesis, ...]]):
+    """A future that forgets its callbacks when they were called.
+
+    They refer to it and to its job. So each sentence would be left behind as garbage, 3 KB of it,
+    that only a search through all objects finds.
+    """
+
+    def _invoke_callbacks(self) -> None:
+        super()._invoke_callbacks()  # type: ignore[misc]
+        self._done_callbacks: list[object] = []
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """One sentence; its future belongs to the request that waits for it.
@@ -33,7 +45,7 @@ class Job:
     deadline: float
     """Monotonic seconds. May be put off while it is under way."""
     priority: Priority = Priority.INTERACTIVE
-    result: Future[tuple[Hypothesis, ...]] = field(default_factory=Future)
+    result: Future[tuple[Hypothesis, ...]] = field(default_factory=Result)
     model: str = ""
     """Under which name its engine knows the model."""
     company: int = sys.maxsize
