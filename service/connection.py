@@ -1,4 +1,5 @@
-"""A connection whose request heads are bounded in size and time; uvicorn bounds neither.
+"""A connection whose request heads are bounded in size and time, and the reading of its answers in
+time; uvicorn bounds none of it.
 
 Bodies are bounded by the app, which answers in the words of the path's dialect. What a head asks
 for is not known yet, so its refusal is plain text.
@@ -7,6 +8,8 @@ for is not known yet, so its refusal is plain text.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -14,6 +17,9 @@ MAX_HEAD_BYTES = 65_536
 """Of the target and all headers."""
 HEAD_SECONDS = 30.0
 """How long a head may take to arrive, from the opening of the connection or its first byte."""
+WRITE_SECONDS = 60.0
+"""How long a client may read nothing while more than a buffer of its answer waits."""
+NO_LINGER = struct.pack("ii", 1, 0)
 TOO_LARGE = b"The head of the request is too large."
 
 
@@ -26,7 +32,9 @@ class BoundedConnection(HttpToolsProtocol):
 
     max_head_bytes = MAX_HEAD_BYTES
     head_seconds = HEAD_SECONDS
+    write_seconds = WRITE_SECONDS
     _timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
     _head_bytes: int | None = None
     """Bytes that have arrived of an unfinished head; None where there is none."""
     _too_large = False
@@ -39,12 +47,15 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing any more."""
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, and refuse them where they make too large a head."""
         unfinished = self._head_bytes
         super().data_received(data)
+        if self._answered_early and self._timer is None:
+            self._expect_head()  # or what is left of a body could come byte by byte for ever
         if unfinished is None or self._head_bytes is None:
             return
         self._head_bytes = unfinished + len(data)
@@ -79,6 +90,39 @@ class BoundedConnection(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[431] + head + length + b"\r\n\r\n" + TOO_LARGE)
         self.transport.close()
 
+    def pause_writing(self) -> None:
+        """The client does not read fast enough: the app waits, but not for ever."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.write_seconds, self._abandon)
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; one whose answer nobody reads would not close by itself."""
+        if self.transport.get_write_buffer_size():
+            self._abandon()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _abandon(self) -> None:
+        """Close at once. The system, too, is not to wait for a client that does not read."""
+        own: socket.socket = self.transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self.transport.abort()
+
+    @property
+    def _answered_early(self) -> bool:
+        """Whether the request was answered, and what arrived is only the rest of its body."""
+        return (
+            self._head_bytes is None
+            and self.cycle is not None
+            and self.cycle.response_complete
+            and self.timeout_keep_alive_task is None
+        )
+
     def _expect_head(self) -> None:
         self._timer = self.loop.call_later(self.head_seconds, self._give_up)
 
@@ -90,3 +134,8 @@ class BoundedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None

@@ -168,11 +168,15 @@ class Glossaries:
 def _write(path: Path, data: bytes) -> None:
     """Put a file in place in one step."""
     unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    try:
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError:  # the disk is full
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _unusable(fault: str) -> InvalidSettings:

@@ -35,9 +35,16 @@ class Suggestions:
             Disabled: the file would grow beyond its size.
         """
         line = (json.dumps(suggestion, ensure_ascii=False) + "\n").encode()
-        with self._lock, self._path.open("ab") as file:
-            if file.tell() + len(line) > self._max_bytes:
+        with self._lock, self._path.open("ab", buffering=0) as file:
+            size = file.tell()
+            if size + len(line) > self._max_bytes:
                 raise Disabled(FULL)
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                while line:
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except (
+                OSError
+            ):  # the disk is full; the next line must not begin behind half of this one
+                os.truncate(self._path, size)
+                raise

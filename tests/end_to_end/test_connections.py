@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from collections.abc import Iterator
@@ -161,6 +162,7 @@ def test_heads_of_one_connection_do_not_add_up(connection: socket.socket) -> Non
 
 class Hasty(BoundedConnection):
     head_seconds = 0.2
+    write_seconds = 0.2
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost:"])
@@ -178,3 +180,44 @@ def test_a_head_that_never_arrives_is_not_waited_for(sent: bytes) -> None:
                 assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
             connection.sendall(b"GET")
             assert read(connection) == b""
+
+
+def connected(url: str) -> socket.socket:
+    address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    return socket.create_connection((address.hostname, address.port), timeout=10)
+
+
+def reset(connection: socket.socket) -> bool:
+    """Whether the other side has let go of it."""
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+
+
+def test_the_rest_of_a_body_is_not_waited_for_once_it_was_answered() -> None:
+    with (
+        live_server(Settings(), serving(ReversingEngine()), Hasty) as url,
+        connected(url) as connection,
+    ):
+        connection.sendall(b"POST /health HTTP/1.1\r\nHost: service\r\nContent-Length: 99\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 405 ")
+        connection.sendall(b"x")
+        assert read(connection) == b""
+
+
+def test_a_client_that_does_not_read_its_answer_is_not_waited_for() -> None:
+    texts = ["word " * 20_000] * 128
+    body = json.dumps({"q": texts, "source": "fr", "target": "fr"}).encode()
+    limits = LimitSettings(max_body_bytes=20_000_000, max_characters=20_000_000)
+    settings = Settings(limits=limits)
+    with (
+        live_server(settings, serving(ReversingEngine()), Hasty) as url,
+        httpx.Client(base_url=url) as client,
+        socket.socket() as connection,
+    ):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        address = urlsplit(url)
+        connection.connect((address.hostname, address.port))
+        connection.sendall(HEAD % len(body) + body)
+        until(lambda: reset(connection))
+        assert client.get("/health").status_code == 200

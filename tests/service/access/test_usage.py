@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,20 @@ def test_a_file_outlives_the_service_and_may_be_shared(tmp_path: Path) -> None:
         assert first.of("one") == 7
     with Usage(path) as again:
         assert again.of("one") == 7
+
+
+def test_what_cannot_be_written_is_counted_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "usage.sqlite"
+    with Usage(path) as usage, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        assert usage.add("one", 3) == 3
+        other.execute("BEGIN IMMEDIATE")  # nobody else can write now
+        assert usage.add("one", 4) == 7
+        assert usage.add("one", -1) == 6
+        other.execute("COMMIT")
+        assert other.execute("SELECT characters FROM usage").fetchone() == (3,)
+        assert usage.of("one") == 6
+        assert other.execute("SELECT characters FROM usage").fetchone() == (6,)
+        assert usage.add("one", 1) == 7
 
 
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
