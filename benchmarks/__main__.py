@@ -20,6 +20,8 @@ PROGRAMS = {
     "serve": "our service against one of FastAPI and CTranslate2 under load",
     "scaling": "cost of a sentence by batch, length, beam, vocabulary and waiting requests",
     "switch": "versions of a model switched under load: does a request fail?",
+    "overload": "more requests than can be answered: how they are admitted and refused",
+    "bad_days": "drills: what dies, hangs, fills up or changes under a running service",
     "soak": "long random load with cancellations: answers, counters and memory",
 }
 

@@ -12,16 +12,14 @@ import argparse
 import asyncio
 import collections
 import contextlib
-import statistics
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 import aiohttp
-import numpy as np
 
-from benchmarks import plots, services, soak_requests, traffic
+from benchmarks import memory, plots, services, soak_requests, traffic
 from benchmarks.models import lines
 from benchmarks.services import Service
 from benchmarks.soak_requests import OK, Request
@@ -194,22 +192,9 @@ class Soak:
             print(f"FAULT, {count} times: {fault}")
         print(f"faults: {len(self.faults)}")
         for name, samples in self.memory.items():
-            print(f"memory, {name}: {self._growth(samples)}")
+            print(f"memory, {name}: {memory.growth(samples, self.arguments.warm_up)}")
         panel = plots.Panel("soak", "minutes", "resident MB", self.memory)
         plots.write([panel], self.arguments.plot, columns=1)
-
-    def _growth(self, samples: list[tuple[float, float]]) -> str:
-        after = samples[int(self.arguments.warm_up * len(samples)) :]
-        if len(after) < 2:
-            return "too short to say how memory grows"
-        minutes, megabytes = np.array(after).T
-        slope = 60 * np.polyfit(minutes, megabytes, 1)[0]
-        quarter = max(1, len(after) // 4)
-        first, last = statistics.mean(megabytes[:quarter]), statistics.mean(megabytes[-quarter:])
-        return (
-            f"after warm-up {slope:+.1f} MB/hour; mean of the first quarter {first:.0f} MB, of the "
-            f"last {last:.0f} MB; most {max(megabytes):.0f} MB"
-        )
 
 
 async def _answer(client: aiohttp.ClientSession, request: Request) -> tuple[int, str | None, bytes]:
