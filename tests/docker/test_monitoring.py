@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from service import settings
 from service.domain import ModelDescription
 from service.metrics import Load, Metrics
 from tests.docker.dockerfile import ROOT
@@ -36,6 +37,7 @@ def labels() -> dict[str, set[str]]:
     metrics.errors.labels("kind")
     metrics.model_loads.labels("outcome")
     metrics.model_unloads.labels("reason")
+    metrics.rejections.labels("items", "bulk")
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(metrics.render().decode()):
         for sample in family.samples:
@@ -103,6 +105,41 @@ def test_prometheus_asks_the_service() -> None:
     assert job.get("metrics_path", "/metrics") == "/metrics"
     host, port = job["static_configs"][0]["targets"][0].split(":")
     assert COMPOSE["services"][host]["ports"] == [f"${{PORT:-8080}}:{port}"]
+
+
+def rules() -> list[dict[str, Any]]:
+    """The alerts of Prometheus."""
+    text = (ROOT / "docker" / "alerts.yml").read_text(encoding="utf-8")
+    (group,) = yaml.safe_load(text)["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
+def test_every_alert_uses_metrics_and_labels_that_there_are(
+    rule: dict[str, Any], labels: dict[str, set[str]]
+) -> None:
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    names = NAME.findall(rule["expr"])
+    assert set(names) <= labels.keys()
+    known = {"job", "instance"}.union(*(labels[name] for name in names))
+    used = re.findall(r"(\w+)!?=~?\"", rule["expr"])
+    used += re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"]))
+    for group in re.findall(r"(?:by|on) \(([^)]*)\)", rule["expr"]):
+        used += group.split(", ")
+    assert set(used) <= known
+    for name in re.findall(r"SEQ2SEQ_\w+", rule["annotations"]["description"]):
+        assert name in settings.names()
+
+
+def test_prometheus_reads_the_alerts_and_the_manual_tells_of_each() -> None:
+    text = (ROOT / "docker" / "prometheus.yml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["rule_files"] == ["alerts.yml"]
+    mounted = COMPOSE["services"]["prometheus"]["volumes"]
+    assert "./docker/alerts.yml:/etc/prometheus/alerts.yml:ro,z" in mounted
+    manual = (ROOT / "docker" / "README.md").read_text(encoding="utf-8")
+    for rule in rules():
+        assert f"`{rule['alert']}`" in manual
 
 
 def test_monitoring_is_a_choice() -> None:
