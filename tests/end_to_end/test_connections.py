@@ -161,8 +161,8 @@ def test_heads_of_one_connection_do_not_add_up(connection: socket.socket) -> Non
 
 
 class Hasty(BoundedConnection):
-    head_seconds = 0.2
-    write_seconds = 0.2
+    head_seconds = 1.0
+    write_seconds = 1.0
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost:"])
