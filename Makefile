@@ -14,8 +14,8 @@ UV = uv==0.13.9
 
 .PHONY: help
 help: ## Say what there is (the default).
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, test-page, test-live, bench)"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables: PYTHON=$(PYTHON) HOST=$(HOST) PORT=$(PORT) ARGS='more arguments' (test, test-train, test-page, test-live, test-cluster, bench)"
 
 .PHONY: serve
 serve: $(VENV)/cpu.installed ## Serve models/fr-en on the CPU. HOST, PORT.
@@ -75,6 +75,10 @@ test-live: build/live/toolkits.installed build/optimum/exporter.installed \
 		build/marian/marian.installed build/opennmt/toolkits.installed ## Make the goldens afresh and compare them. ARGS.
 	build/live/bin/python -m pytest -o 'norecursedirs=.*' tests/live $(ARGS)
 
+.PHONY: test-cluster
+test-cluster: build/cluster/ray.installed ## Run the tests of the service on Ray, on simulated nodes. ARGS.
+	build/cluster/bin/python -m pytest -o 'norecursedirs=.*' tests/cluster $(ARGS)
+
 .PHONY: containers
 containers: build/containers/tools.installed ## Check docker/ and docker-compose.yml with linters.
 	@docker/check build/containers/bin
@@ -98,6 +102,8 @@ lock: build/lock/tools.installed ## Pin the dependencies of pyproject.toml in re
 	@$(COMPILE) --extra cpu --extra otel --extra export -c requirements/cpu.txt -o requirements/export.txt \
 		pyproject.toml
 	@$(COMPILE) --extra dev -c requirements/export.txt -o requirements/dev.txt pyproject.toml
+	@$(COMPILE) --extra cpu --extra otel --extra cluster -c requirements/dev.txt \
+		-o requirements/cluster.txt pyproject.toml
 
 .PHONY: clean
 clean: ## Remove all that make installed and the tools' caches.
@@ -134,6 +140,12 @@ build/page/browser.installed: requirements/dev.txt requirements/page.txt build/p
 	@echo 'Installing what drives a browser into build/page'
 	@build/page/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
 	@build/page/bin/python -m $(PIP_INSTALL) -r requirements/page.txt
+	@touch $@
+
+build/cluster/ray.installed: requirements/dev.txt requirements/cluster.txt build/cluster/bin/python
+	@echo 'Installing Ray into build/cluster'
+	@build/cluster/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt
+	@build/cluster/bin/python -m $(PIP_INSTALL) --no-deps --require-hashes -r requirements/cluster.txt
 	@touch $@
 
 build/live/toolkits.installed: requirements/dev.txt requirements/live.txt build/live/bin/python
@@ -178,7 +190,8 @@ build/inventory/tools.installed: docker/inventory-requirements.txt build/invento
 
 $(VENV)/bin/python build/lock/bin/python build/containers/bin/python build/bench/bin/python \
 		build/train/bin/python build/live/bin/python build/optimum/bin/python build/page/bin/python \
-		build/marian/bin/python build/opennmt/bin/python build/inventory/bin/python: %/bin/python:
+		build/marian/bin/python build/opennmt/bin/python build/inventory/bin/python \
+		build/cluster/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

@@ -1,0 +1,80 @@
+"""What Ray is told of the two deployments, and what each makes of the service's settings.
+
+Serve's config file changes the options of a deployment by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.settings import Settings
+
+INGRESS = "ingress"
+ENGINE = "engine"
+UNBOUNDED = 100_000
+HEALTH_SECONDS = 5
+"""Between two checks of a replica."""
+
+
+def of_ingress(settings: Settings) -> dict[str, Any]:
+    """Options of the app's deployment."""
+    return {
+        "num_replicas": 2,
+        "ray_actor_options": {"num_cpus": 1},
+        # What is too much the app refuses by itself, with 503.
+        "max_ongoing_requests": 2 * settings.scheduling.max_waiting_items,
+        "health_check_period_s": HEALTH_SECONDS,
+        "graceful_shutdown_timeout_s": settings.server.drain_timeout_seconds,
+    }
+
+
+def of_engine(settings: Settings) -> dict[str, Any]:
+    """Options of the engine's deployment."""
+    gpus = 1 if settings.runtime.device == "cuda" else 0
+    return {
+        "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus},
+        # Batching and waiting are the engine's; the ingress limits what is accepted.
+        "max_ongoing_requests": UNBOUNDED,
+        "autoscaling_config": {
+            "min_replicas": 1,
+            "max_replicas": 8,
+            "upscale_delay_s": 5,
+            "downscale_delay_s": 300,
+            "policy": {"policy_function": "service.cluster.autoscaling:by_waiting_tokens"},
+        },
+        "health_check_period_s": HEALTH_SECONDS,
+        "graceful_shutdown_timeout_s": settings.server.drain_timeout_seconds,
+    }
+
+
+def with_whole_path(settings: Settings) -> Settings:
+    """The settings with a model directory that does not depend on where a process was started."""
+    directory = settings.model.directory.resolve()
+    return settings.model_copy(
+        update={"model": settings.model.model_copy(update={"directory": directory})}
+    )
+
+
+def without_documents(settings: Settings) -> Settings:
+    """The settings of the app. Documents would be kept in the memory of one of its replicas, and
+    the request that fetches them may come to another one."""
+    documents = settings.documents.model_copy(update={"enabled": False})
+    return settings.model_copy(update={"documents": documents})
+
+
+def with_resources(settings: Settings, resources: Mapping[str, float]) -> Settings:
+    """The settings of an engine within what Ray gave its process: Ray does not limit threads.
+
+    It runs in threads, as the replica is a process of its own.
+
+    Args:
+        resources: amounts by name, such as CPU.
+    """
+    runtime = settings.runtime
+    update = {
+        "engine": "thread",
+        "threads": runtime.threads or max(1, int(resources.get("CPU", 0))),
+        "device_id": 0,  # of those that this process sees
+    }
+    return settings.model_copy(update={"runtime": runtime.model_copy(update=update)})
