@@ -77,7 +77,7 @@ test-live: build/live/toolkits.installed build/optimum/exporter.installed \
 
 .PHONY: test-cluster
 test-cluster: build/cluster/ray.installed ## Run the tests of the service on Ray, on simulated nodes. ARGS.
-	build/cluster/bin/python -m pytest -o 'norecursedirs=.*' tests/cluster $(ARGS)
+	build/cluster/bin/python -m pytest -o 'norecursedirs=.*' -W default tests/cluster $(ARGS)
 
 .PHONY: containers
 containers: build/containers/tools.installed ## Check docker/ and docker-compose.yml with linters.

@@ -88,9 +88,7 @@ def nodes(cpus: int) -> Iterator[Nodes]:
         try:
             ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
             port = _free_port()
-            serve.start(
-                proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port}
-            )
+            serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
             yield Nodes(cluster, f"http://127.0.0.1:{port}")
         finally:
             serve.shutdown()

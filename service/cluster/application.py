@@ -68,4 +68,3 @@ def opener(engine: DeploymentHandle) -> OpenModel:
         yield model_behind(decoder, directory, PROVIDERS[settings.runtime.device], settings)
 
     return open_model
-

@@ -95,7 +95,9 @@ class ClusterDecoder:
 
 
 def _give_up(
-    loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], result: Future[tuple[Hypothesis, ...]]
+    loop: asyncio.AbstractEventLoop,
+    task: asyncio.Task[None],
+    result: Future[tuple[Hypothesis, ...]],
 ) -> None:
     if result.cancelled():
         loop.call_soon_threadsafe(task.cancel)

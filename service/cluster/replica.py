@@ -70,4 +70,3 @@ class EngineReplica:
     def __del__(self) -> None:
         """Ray calls this when the replica has answered all it was asked."""
         self._stack.close()
-
