@@ -50,11 +50,14 @@ class Nodes:
 
     def kill_last(self) -> None:
         """Pull the plug of the node that was added last: SIGKILL for all that runs on it."""
-        node = self.added.pop()
-        raylet = node.all_processes["raylet"][0].process.pid
-        for process in (raylet, *_descendants(raylet)):
+        for process in self.last_processes():
             kill(process)
-        self.cluster.remove_node(node, allow_graceful=False)
+        self.cluster.remove_node(self.added.pop(), allow_graceful=False)
+
+    def last_processes(self) -> set[int]:
+        """Process ids of the node that was added last, and of all that runs on it."""
+        raylet: int = self.added[-1].all_processes["raylet"][0].process.pid
+        return {raylet, *_descendants(raylet)}
 
     def run(
         self,

@@ -15,14 +15,14 @@ from tests.conftest import DEFAULT_MODEL
 FIXED: dict[str, object] = {"autoscaling_config": None}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     """One node with Serve's proxy, room for eight replicas, and nothing on it yet."""
     with ray_cluster.nodes(cpus=8) as nodes:
         yield nodes
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(nodes: Nodes) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=nodes.url, timeout=60) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Replicas and nodes that die under load, replicas that follow the load, and updates."""
+"""Replicas that die under load, replicas that follow the load, and updates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from benchmarks import ray_cluster
 from benchmarks.fixed_time_model import open_fixed_time_model
 from benchmarks.ray_cluster import Nodes, kill, until
 from benchmarks.retrying_clients import Outcome, clients
@@ -72,7 +71,7 @@ def test_an_update_loses_nothing(nodes: Nodes, settings: Settings, load: Outcome
 
 
 def test_replicas_follow_the_load(nodes: Nodes, settings: Settings) -> None:
-    """Of one that decodes one sentence at a time, for half a minute of tokens."""
+    """With replicas that decode one sentence at a time."""
     scaling = {
         **of_engine(settings)["autoscaling_config"],
         "max_replicas": 3,
@@ -88,23 +87,3 @@ def test_replicas_follow_the_load(nodes: Nodes, settings: Settings) -> None:
         until(lambda: nodes.replicas(ENGINE) == 3)
     until(lambda: nodes.replicas(ENGINE) == 1)
     assert not load.lost
-
-
-class TestNodes:
-    """On two machines besides the first one, which has none of the replicas."""
-
-    @pytest.fixture
-    def far(self, settings: Settings) -> Iterator[Nodes]:
-        with ray_cluster.nodes(cpus=0) as nodes:
-            for _ in range(2):
-                nodes.add(cpus=4)
-            yield nodes
-
-    def test_a_node_may_go(self, far: Nodes, settings: Settings) -> None:
-        far.run(settings, open_fixed_time_model, {**FIXED, "num_replicas": 2}, {"num_replicas": 2})
-        with clients(far.url, CLIENTS, beam_size=1) as load:
-            answered(load)
-            far.kill_last()
-            until(lambda: far.replicas(ENGINE) == far.replicas(INGRESS) == 2)
-            answered(load)
-        assert not load.lost
