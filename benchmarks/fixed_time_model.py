@@ -11,7 +11,7 @@ from itertools import count
 
 import numpy as np
 
-from service.app import RunningModel, model_behind
+from service.app import MODEL, RunningModel, model_behind
 from service.decoding.model import Candidates, StepInput, Target
 from service.package.directory import ModelDirectory
 from service.scheduling.engine import Engine
@@ -63,11 +63,12 @@ class FixedTimeDecoding:
 
 @contextmanager
 def open_fixed_time_model(
-    settings: Settings, steps: int = 10, step_seconds: float = 0.02
+    settings: Settings, steps: int = 10, step_seconds: float = 0.05
 ) -> Iterator[RunningModel]:
     """The model, with the text side of the settings' model directory."""
     directory = ModelDirectory.open(settings.model.directory)
     target = Target.of(directory.manifest)
     model = FixedTimeModel(target.end, steps, step_seconds)
-    with Engine.running(model, target, settings.scheduling) as engine:
+    with Engine(settings.scheduling).running() as engine:
+        engine.add(MODEL, model, target)
         yield model_behind(engine, directory, "simulated", settings)

@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes that are all on this machine, with the service on it. Linux only."""
+"""A Ray cluster whose nodes are all on this machine, with the service on it. Linux only."""
 
 from __future__ import annotations
 

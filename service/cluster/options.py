@@ -24,6 +24,7 @@ def of_ingress(settings: Settings) -> dict[str, Any]:
         "ray_actor_options": {"num_cpus": 1},
         # What is too much the app refuses by itself, with 503.
         "max_ongoing_requests": 2 * settings.scheduling.max_waiting_items,
+        "logging_config": {"enable_access_log": False},
         "health_check_period_s": HEALTH_SECONDS,
         "graceful_shutdown_timeout_s": settings.server.drain_timeout_seconds,
     }
@@ -43,6 +44,7 @@ def of_engine(settings: Settings) -> dict[str, Any]:
             "downscale_delay_s": 300,
             "policy": {"policy_function": "service.cluster.autoscaling:by_waiting_tokens"},
         },
+        "logging_config": {"enable_access_log": False},
         "health_check_period_s": HEALTH_SECONDS,
         "graceful_shutdown_timeout_s": settings.server.drain_timeout_seconds,
     }

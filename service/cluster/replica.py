@@ -35,7 +35,7 @@ class EngineReplica:
         self._tokens = 0
         self._stack = ExitStack()
         chosen = with_resources(settings, ray.get_runtime_context().get_assigned_resources())
-        self._engine = self._stack.enter_context(open_model(chosen)).engine
+        self._model = self._stack.enter_context(open_model(chosen))
         log.info("a replica is ready", threads=chosen.runtime.threads)
 
     async def decode(self, content: bytes) -> bytes:
@@ -45,10 +45,16 @@ class EngineReplica:
             ShuttingDown: this replica ends, and another one can do it.
         """
         sentence = SENTENCE.validate_json(content)
-        job = Job(sentence.source_ids, sentence.options, math.inf, sentence.priority)
+        job = Job(
+            sentence.source_ids,
+            sentence.options,
+            math.inf,
+            sentence.priority,
+            model=self._model.name,
+        )
         self._tokens += len(job.source_ids)
         try:
-            (hypotheses,) = await answers(self._engine, [job])
+            (hypotheses,) = await answers(self._model.engine, [job])
         except ShuttingDown:
             raise
         except ServiceError as error:
@@ -64,7 +70,7 @@ class EngineReplica:
 
     def check_health(self) -> None:
         """Ray replaces the replica where this raises."""
-        if not self._engine.alive:
+        if not self._model.engine.alive:
             raise RuntimeError("The engine has stopped.")
 
     def __del__(self) -> None:
