@@ -128,20 +128,22 @@ def _kills(nodes: Nodes, settings: Settings) -> None:
         flush=True,
     )
     _run(nodes, settings, replicas=4)
-    for name, victims in (
-        ("a replica of the engine", lambda: set(nodes.processes(ENGINE)[:1])),
-        ("a replica of the ingress", lambda: set(nodes.processes(INGRESS)[:1])),
-        ("a node", nodes.last_processes),
-    ):
+    victims: dict[str, Callable[[], set[int]]] = {
+        "a replica of the engine": lambda: set(nodes.processes(ENGINE)[:1]),
+        "a replica of the ingress": lambda: set(nodes.processes(INGRESS)[:1]),
+        "a node": nodes.last_processes,
+    }
+    for name in victims:
         with clients(nodes.url, 2 * ROWS, beam_size=1) as load:
             until(lambda: len(load.ended) >= WARM_UP)
-            struck = victims() & _replicas(nodes)
+            struck = victims[name]() & _replicas(nodes)
             seconds = _strike(nodes, struck, whole_node=name == "a node")
             after = len(load.ended) + WARM_UP
             until(lambda: len(load.ended) >= after)  # noqa: B023
         print(
             f"| {name} ({len(struck)} of 6 replicas) | {len(load.ended)} "
-            f"| {_counts(load.failures)} | {_counts(load.lost)} | {load.slowest:.1f} | {seconds:.1f} |",
+            f"| {_counts(load.failures)} | {_counts(load.lost)} "
+            f"| {load.slowest:.1f} | {seconds:.1f} |",
             flush=True,
         )
 

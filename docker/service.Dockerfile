@@ -1,7 +1,8 @@
-# The service with the default model, for the CPU or for an NVIDIA GPU:
+# The service with the default model, for the CPU, for an NVIDIA GPU, or for a Ray cluster (on the CPU):
 #
 #   docker build -f docker/service.Dockerfile -t seq2serve:cpu --build-arg FLAVOUR=cpu .
 #   docker build -f docker/service.Dockerfile -t seq2serve:gpu --build-arg FLAVOUR=gpu .
+#   docker build -f docker/service.Dockerfile -t seq2serve:cluster --build-arg FLAVOUR=cluster .
 #   docker run --init --read-only --tmpfs /tmp -p 8080:8080 seq2serve:cpu
 #
 # To serve another model, mount its directory read-only and name it:
@@ -52,7 +53,11 @@ ENV SEQ2SEQ_RUNTIME__DEVICE=cuda \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
-# One of the two above.
+# Nodes of a Ray cluster are started by `ray start`, such as by KubeRay; not built yet.
+FROM flavour-cpu AS flavour-cluster
+ENV RAY_USAGE_STATS_ENABLED=0
+
+# One of the three above.
 # checkov:skip=CKV_DOCKER_7:a stage of this file has no tag
 # hadolint ignore=DL3006
 FROM flavour-${FLAVOUR}

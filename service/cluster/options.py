@@ -13,6 +13,12 @@ from service.settings import Settings
 INGRESS = "ingress"
 ENGINE = "engine"
 UNBOUNDED = 100_000
+ONE_LOOP = {
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+}
+"""Environment of every replica. Ray would have its own work and ours on three event loops, in case
+ours blocked one; ours does not, and handing requests over took as long as all else."""
 HEALTH_SECONDS = 5
 """Between two checks of a replica."""
 
@@ -21,7 +27,7 @@ def of_ingress(settings: Settings) -> dict[str, Any]:
     """Options of the app's deployment."""
     return {
         "num_replicas": 2,
-        "ray_actor_options": {"num_cpus": 1},
+        "ray_actor_options": {"num_cpus": 1, **_environment()},
         # What is too much the app refuses by itself, with 503.
         "max_ongoing_requests": 2 * settings.scheduling.max_waiting_items,
         "logging_config": {"enable_access_log": False},
@@ -34,7 +40,7 @@ def of_engine(settings: Settings) -> dict[str, Any]:
     """Options of the engine's deployment."""
     gpus = 1 if settings.runtime.device == "cuda" else 0
     return {
-        "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus},
+        "ray_actor_options": {"num_cpus": 1, "num_gpus": gpus, **_environment()},
         # Batching and waiting are the engine's; the ingress limits what is accepted.
         "max_ongoing_requests": UNBOUNDED,
         "autoscaling_config": {
@@ -80,3 +86,7 @@ def with_resources(settings: Settings, resources: Mapping[str, float]) -> Settin
         "device_id": 0,  # of those that this process sees
     }
     return settings.model_copy(update={"runtime": runtime.model_copy(update=update)})
+
+
+def _environment() -> dict[str, Any]:
+    return {"runtime_env": {"env_vars": ONE_LOOP}}

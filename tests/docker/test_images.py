@@ -63,7 +63,7 @@ def test_what_is_copied_exists_and_is_sent_to_the_builder(path: Path) -> None:
     allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in allowed
     for source in copied(path):
-        for flavour in ("cpu", "gpu"):
+        for flavour in ("cpu", "gpu", "cluster"):
             file = source.replace("${FLAVOUR}", flavour)
             assert (ROOT / file).exists(), file
             assert f"!{file}" in allowed or f"!{Path(file).parent}/*.txt" in allowed, file

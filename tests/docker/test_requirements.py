@@ -16,6 +16,7 @@ EXTRAS = {
     "gpu": ["gpu"],
     "export": ["cpu", "export"],
     "dev": ["cpu", "export", "dev"],
+    "cluster": ["cpu", "cluster"],
 }
 each = pytest.mark.parametrize("lock", EXTRAS)
 
@@ -42,7 +43,9 @@ def test_no_registry_is_named(lock: str) -> None:
     assert "--index-url" not in text(lock)
 
 
-@pytest.mark.parametrize(("inner", "outer"), [("cpu", "export"), ("export", "dev")])
+@pytest.mark.parametrize(
+    ("inner", "outer"), [("cpu", "export"), ("export", "dev"), ("cpu", "cluster")]
+)
 def test_what_is_tested_is_what_is_served(inner: str, outer: str) -> None:
     assert pinned(inner).items() <= pinned(outer).items()
 
@@ -75,3 +78,11 @@ def asked_for(extras: list[str]) -> list[Requirement]:
         lines += project["optional-dependencies"][extra]
     wanted = [Requirement(line) for line in lines]
     return [requirement for requirement in wanted if requirement.name != project["name"]]
+
+
+def test_ray_is_tested_with_the_versions_of_its_image() -> None:
+    """Both are installed into the same environment."""
+    ours, tests = pinned("cluster"), pinned("dev")
+    assert {name: ours[name] for name in ours.keys() & tests.keys()} == {
+        name: tests[name] for name in ours.keys() & tests.keys()
+    }
