@@ -11,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from service.cluster.decoder import Call, ReplicaLost
 from service.cluster.messages import DECODED, Decoded, Sentence
-from service.errors import Overloaded, ShuttingDown
+from service.errors import Overloaded
 from service.scheduling.admission import RETRY_AFTER_SECONDS
 
 BUSY = "Too many sentences are waiting; try again later."
@@ -27,7 +27,7 @@ def calls_to(engine: DeploymentHandle) -> Call:
         except asyncio.CancelledError:
             response.cancel()
             raise
-        except (RayActorError, ShuttingDown) as error:
+        except (RayActorError, ReplicaLost) as error:
             raise ReplicaLost(type(error).__name__) from error
         except BackPressureError as error:
             raise Overloaded(BUSY, RETRY_AFTER_SECONDS) from error

@@ -30,10 +30,8 @@ class Decoded:
     """Best first; none when the sentence has failed."""
     failure: str = ""
     """Why it has failed, for the client."""
-    waited: float = 0.0
-    """Seconds in the replica until it joined a batch."""
     decoded: float = 0.0
-    """Seconds that it then took."""
+    """Seconds from joining a batch to the end."""
 
 
 SENTENCE: TypeAdapter[Sentence] = TypeAdapter(Sentence)

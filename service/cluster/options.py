@@ -46,6 +46,7 @@ def of_engine(settings: Settings) -> dict[str, Any]:
         "autoscaling_config": {
             "min_replicas": 1,
             "max_replicas": 8,
+            "look_back_period_s": 10,
             "upscale_delay_s": 5,
             "downscale_delay_s": 300,
             "policy": {"policy_function": "service.cluster.autoscaling:by_waiting_tokens"},

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from service import logs
 from service.app import OpenModel
 from service.cluster.autoscaling import TOKENS
+from service.cluster.decoder import ReplicaLost
 from service.cluster.messages import SENTENCE, Decoded
 from service.cluster.options import with_resources
 from service.errors import ServiceError, ShuttingDown
@@ -42,7 +43,7 @@ class EngineReplica:
         """Decode a Sentence; a Decoded. Cancelling it drops the sentence.
 
         Raises:
-            ShuttingDown: this replica ends, and another one can do it.
+            ReplicaLost: this replica ends, and another one can do it.
         """
         sentence = SENTENCE.validate_json(content)
         job = Job(
@@ -55,14 +56,13 @@ class EngineReplica:
         self._tokens += len(job.source_ids)
         try:
             (hypotheses,) = await answers(self._model.engine, [job])
-        except ShuttingDown:
-            raise
+        except ShuttingDown as error:
+            raise ReplicaLost(str(error)) from None  # it can be pickled, which that can't
         except ServiceError as error:
             return to_json(Decoded((), failure=str(error)))
         finally:
             self._tokens -= len(job.source_ids)
-        begun, ended = job.begun or job.made, job.ended or job.made
-        return to_json(Decoded(hypotheses, "", begun - job.made, ended - begun))
+        return to_json(Decoded(hypotheses, decoded=(job.ended or 0.0) - (job.begun or 0.0)))
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """What Ray is told for autoscaling."""

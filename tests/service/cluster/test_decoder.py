@@ -29,7 +29,7 @@ async def reversing(sentence: Sentence) -> Decoded:
     assert sentence.options == OPTIONS
     assert sentence.priority is Priority.BULK
     hypothesis = Hypothesis(sentence.source_ids[::-1], 0.1 + 0.2, FinishReason.END, ((0.1,),))
-    return DECODED.validate_json(to_json(Decoded((hypothesis,), waited=1.0, decoded=2.0)))
+    return DECODED.validate_json(to_json(Decoded((hypothesis,), decoded=0.001)))
 
 
 def lost(times: int) -> tuple[Callable[[Sentence], Awaitable[Decoded]], list[Sentence]]:
