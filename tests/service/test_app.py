@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in (ROOT / "service").rglob("*.py")
     if path.name not in ("__init__.py", "__main__.py")
+    if not re.search(r"^(import|from) ray\b", path.read_text("utf-8"), re.MULTILINE)  # not here
 )
 PROBE = """
 import importlib.abc
