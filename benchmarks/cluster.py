@@ -23,7 +23,12 @@ from service.settings import CacheSettings, RuntimeSettings, SchedulingSettings,
 
 ROWS = 8
 """Sentences that a replica of the fixed-time model decodes at a time: 16 a second."""
-SCALING = {"max_replicas": 4, "upscale_delay_s": 1, "downscale_delay_s": 5, "look_back_period_s": 5}
+SCALING = {
+    "max_replicas": 4,
+    "upscale_delay_s": 1,
+    "downscale_delay_s": 5,
+    "look_back_period_s": 5,
+}
 WARM_UP = 20
 PARTS = ("throughput", "overhead", "scaling", "kills")
 

@@ -11,8 +11,9 @@ from itertools import count
 
 import numpy as np
 
-from service.app import MODEL, RunningModel, model_behind
+from service.cluster.options import described
 from service.decoding.model import Candidates, StepInput, Target
+from service.opening import MODEL, RunningModel, model_behind
 from service.package.directory import ModelDirectory
 from service.scheduling.engine import Engine
 from service.settings import Settings
@@ -71,4 +72,4 @@ def open_fixed_time_model(
     model = FixedTimeModel(target.end, steps, step_seconds)
     with Engine(settings.scheduling).running() as engine:
         engine.add(MODEL, model, target)
-        yield model_behind(engine, directory, "simulated", settings)
+        yield model_behind(engine, directory, described(settings, directory), MODEL)

@@ -18,8 +18,8 @@ from ray import serve
 from ray.cluster_utils import Cluster
 
 from benchmarks.services import ROOT
-from service.app import OpenModel, open_model_directory
 from service.cluster import application
+from service.opening import OpenModel, open_model_directory
 from service.settings import Settings
 
 NAME = "translation"

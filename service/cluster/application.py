@@ -11,17 +11,21 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from service import logs
-from service.app import OpenModel, RunningModel, create_app, model_behind, open_model_directory
+from service.app import create_app
 from service.cluster import options
 from service.cluster.calls import calls_to
 from service.cluster.decoder import ClusterDecoder
 from service.cluster.options import ENGINE, INGRESS
 from service.cluster.replica import EngineReplica
+from service.errors import InvalidSettings
+from service.opening import MODEL, OpenModel, RunningModel, model_behind, open_model_directory
 from service.package.directory import ModelDirectory
 from service.settings import Settings
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-"""What the replicas run on: they start on nothing else."""
+ONE_MODEL = (
+    "On a cluster SEQ2SEQ_MODELS__DIRECTORY can't be used: each model is an application of its own "
+    "there, with its SEQ2SEQ_MODEL__DIRECTORY."
+)
 
 
 def build(
@@ -36,7 +40,12 @@ def build(
         open_model: what the engine's replicas open. Their answers are token ids of the settings'
             model directory, whose text side the ingress has.
         engine, ingress: options of the two deployments in place of ours.
+
+    Raises:
+        InvalidSettings: there is a folder of models.
     """
+    if settings.models.directory is not None:
+        raise InvalidSettings(ONE_MODEL)
     of_engine = {**options.of_engine(settings), **(engine or {})}
     of_ingress = {**options.of_ingress(settings), **(ingress or {})}
     replicas = serve.deployment(EngineReplica, name=ENGINE).options(**of_engine)
@@ -65,6 +74,6 @@ def opener(engine: DeploymentHandle) -> OpenModel:
     def open_model(settings: Settings) -> Iterator[RunningModel]:
         decoder = ClusterDecoder(calls_to(engine))
         directory = ModelDirectory.open(settings.model.directory)
-        yield model_behind(decoder, directory, PROVIDERS[settings.runtime.device], settings)
+        yield model_behind(decoder, directory, options.described(settings, directory), MODEL)
 
     return open_model

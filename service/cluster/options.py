@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from service.domain import ModelDescription
+from service.package.directory import ModelDirectory
+from service.package.repository import ONLY_VERSION
 from service.settings import Settings
 
 INGRESS = "ingress"
@@ -21,6 +24,9 @@ ONE_LOOP = {
 ours blocked one; ours does not, and handing requests over took as long as all else."""
 HEALTH_SECONDS = 5
 """Between two checks of a replica."""
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+"""What the replicas run on: they start on nothing else."""
 
 
 def of_ingress(settings: Settings) -> dict[str, Any]:
@@ -46,7 +52,7 @@ def of_engine(settings: Settings) -> dict[str, Any]:
         "autoscaling_config": {
             "min_replicas": 1,
             "max_replicas": 8,
-            "look_back_period_s": 10,
+            "look_back_period_s": 15,
             "upscale_delay_s": 5,
             "downscale_delay_s": 300,
             "policy": {"policy_function": "service.cluster.autoscaling:by_waiting_tokens"},
@@ -87,6 +93,20 @@ def with_resources(settings: Settings, resources: Mapping[str, float]) -> Settin
         "device_id": 0,  # of those that this process sees
     }
     return settings.model_copy(update={"runtime": runtime.model_copy(update=update)})
+
+
+def described(settings: Settings, directory: ModelDirectory) -> ModelDescription:
+    """The model that the replicas of the engine have, as they chose it."""
+    device = settings.runtime.device
+    variant = settings.model.variant or directory.fastest(device)
+    return ModelDescription(
+        name=directory.manifest.name,
+        version=ONLY_VERSION,
+        variant=variant,
+        precision=directory.variant(variant).precision,
+        device=device,
+        provider=PROVIDERS[device],
+    )
 
 
 def _environment() -> dict[str, Any]:

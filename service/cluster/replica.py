@@ -10,12 +10,12 @@ import structlog
 from pydantic_core import to_json
 
 from service import logs
-from service.app import OpenModel
 from service.cluster.autoscaling import TOKENS
 from service.cluster.decoder import ReplicaLost
 from service.cluster.messages import SENTENCE, Decoded
 from service.cluster.options import with_resources
 from service.errors import ServiceError, ShuttingDown
+from service.opening import OpenModel
 from service.scheduling.answers import answers
 from service.scheduling.job import Job
 from service.settings import Settings

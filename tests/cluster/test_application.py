@@ -14,9 +14,9 @@ from ray import serve
 
 from benchmarks.fixed_time_model import open_fixed_time_model
 from benchmarks.ray_cluster import NAME, Nodes, until
-from service.app import open_model_directory
 from service.cluster.autoscaling import TOKENS
 from service.cluster.options import ENGINE
+from service.opening import open_model_directory
 from service.settings import Settings
 from tests.cluster.conftest import FIXED
 from tests.conftest import DATA

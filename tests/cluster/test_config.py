@@ -26,6 +26,9 @@ def test_the_application_is_built_by_the_environment(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SEQ2SEQ_MODEL__DIRECTORY", "elsewhere")
     settings, _ = cluster.app({})._bound_deployment.init_args
     assert settings.model.directory == Path.cwd() / "elsewhere"
+    monkeypatch.setenv("SEQ2SEQ_MODELS__DIRECTORY", "models")
+    with pytest.raises(InvalidSettings, match="an application of its own"):
+        cluster.app({})
     monkeypatch.setenv("SEQ2SEQ_MODEL__DIRECTRY", "elsewhere")
     with pytest.raises(InvalidSettings, match="MODEL__DIRECTRY"):
         cluster.app({})

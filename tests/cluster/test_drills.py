@@ -71,7 +71,7 @@ def test_an_update_loses_nothing(nodes: Nodes, settings: Settings, load: Outcome
 
 
 def test_replicas_follow_the_load(nodes: Nodes, settings: Settings) -> None:
-    """With replicas that decode one sentence at a time."""
+    """400 clients have three times the tokens that are one replica's share."""
     scaling = {
         **of_engine(settings)["autoscaling_config"],
         "max_replicas": 3,
@@ -79,9 +79,9 @@ def test_replicas_follow_the_load(nodes: Nodes, settings: Settings) -> None:
         "downscale_delay_s": 2,
         "look_back_period_s": 2,
     }
-    one_row = settings.scheduling.model_copy(update={"max_batch_rows": 1})
-    one_at_a_time = settings.model_copy(update={"scheduling": one_row})
-    nodes.run(one_at_a_time, open_fixed_time_model, {"autoscaling_config": scaling})
+    few_rows = settings.scheduling.model_copy(update={"max_batch_rows": 16})
+    slow = settings.model_copy(update={"scheduling": few_rows})
+    nodes.run(slow, open_fixed_time_model, {"autoscaling_config": scaling})
     until(lambda: nodes.replicas(ENGINE) == 1)
     with clients(nodes.url, 400, beam_size=1) as load:
         until(lambda: nodes.replicas(ENGINE) == 3)
