@@ -26,6 +26,7 @@ def test_the_application_is_built_by_the_environment(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SEQ2SEQ_MODEL__DIRECTORY", "elsewhere")
     settings, _ = cluster.app({})._bound_deployment.init_args
     assert settings.model.directory == Path.cwd() / "elsewhere"
+    monkeypatch.delenv("SEQ2SEQ_MODEL__DIRECTORY")
     monkeypatch.setenv("SEQ2SEQ_MODELS__DIRECTORY", "models")
     with pytest.raises(InvalidSettings, match="an application of its own"):
         cluster.app({})
