@@ -22,7 +22,6 @@ PROGRAMS = {
     "switch": "versions of a model switched under load: does a request fail?",
     "overload": "more requests than can be answered: how they are admitted and refused",
     "bad_days": "drills: what dies, hangs, fills up or changes under a running service",
-
     "cluster": "the service on Ray Serve: throughput by replicas, cost of a request, kill -9",
     "soak": "long random load with cancellations: answers, counters and memory",
 }
