@@ -8,7 +8,9 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -225,11 +227,11 @@ def _clock(folder: Path) -> tuple[Path, Path]:
     return library, jump
 
 
-class _folder(tempfile.TemporaryDirectory[str]):  # noqa: N801
+@contextmanager
+def _folder() -> Iterator[Path]:
     """A temporary folder, as a path."""
-
-    def __enter__(self) -> Path:  # type: ignore[override]
-        return Path(super().__enter__())
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
 DRILLS = {

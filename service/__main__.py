@@ -1,5 +1,6 @@
 """python -m service: read the settings, load the model, serve until told to stop.
 python -m service key: make keys; see service.key_command.
+python -m service translate-file: translate a file; see service.bulk.command.
 
 SIGTERM or SIGINT drains: readiness and new requests are answered 503 at once, on old connections
 and on new ones, while accepted requests finish. Then the port closes and the process exits with 0.

@@ -30,13 +30,13 @@ from service.document_jobs import DocumentJobs
 from service.document_store import DocumentStore
 from service.document_translator import DocumentTranslator
 from service.documents.isolation import DocumentReader
+from service.engine.interface import WatchedDecoder
 from service.glossaries import Glossaries
 from service.metrics import Load, Metrics
 from service.opening import (
     OpenModel,
     RunningModel,
     Serve,
-    WatchedDecoder,
     open_model_directory,
     open_models,
 )

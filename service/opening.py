@@ -16,13 +16,13 @@ from service.catalogue.model import KnownModel, Models, ServedModel
 from service.decoding.model import Target
 from service.domain import DecodingOptions, ModelDescription
 from service.engine import launch
-from service.engine.messages import Loaded
+from service.engine.interface import ModelEngine, WatchedDecoder
 from service.errors import Disabled, InvalidPackage, InvalidSettings, ModelNotFound, ServiceError
 from service.package.directory import ModelDirectory
 from service.package.manifest import MANIFEST_NAME, LanguagePair
 from service.package.repository import ONLY_VERSION, Repository
 from service.scheduling.addressed import AddressedDecoder
-from service.scheduling.job import Decoder, Job
+from service.scheduling.job import Job
 from service.scorer import ScorableText
 from service.settings import Settings
 from service.text.languages import Languages
@@ -44,36 +44,6 @@ WARM_UP_SECONDS = 60.0
 
 class ModelText(Text, ScorableText, Protocol):
     """All that is asked of a model's text."""
-
-
-class WatchedDecoder(Decoder, Protocol):
-    """A decoder that can be watched; the engine is one."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it answers."""
-
-    @property
-    def steps(self) -> int:
-        """Decoder steps so far."""
-
-    @property
-    def rows(self) -> int:
-        """Rows that these steps computed, added up."""
-
-    @property
-    def waiting(self) -> int:
-        """Sentences that it has not begun."""
-
-
-class ModelEngine(WatchedDecoder, Protocol):
-    """An engine; see service.engine."""
-
-    def load(self, name: str, directory: Path, variant: str | None) -> Loaded:
-        """Load a model, which takes seconds."""
-
-    def unload(self, name: str) -> None:
-        """Let go of a model."""
 
 
 @dataclass(frozen=True, slots=True)

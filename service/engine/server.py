@@ -6,7 +6,6 @@ import math
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from threading import Event, Thread
 from typing import Protocol
 
@@ -14,6 +13,7 @@ import structlog
 
 from service.domain import Hypothesis
 from service.engine.channel import Channel
+from service.engine.interface import ModelEngine
 from service.engine.messages import (
     REQUEST,
     Answer,
@@ -26,7 +26,7 @@ from service.engine.messages import (
     Unload,
 )
 from service.errors import InvalidPackage, ServiceError, StartupError
-from service.scheduling.job import Decoder, Job
+from service.scheduling.job import Job
 
 log = structlog.get_logger(__name__)
 
@@ -34,37 +34,19 @@ FAILED = "The model can't be loaded"
 PROGRESS_SECONDS = 1.0
 
 
-class LoadingEngine(Decoder, Protocol):
+class ServedEngine(ModelEngine, Protocol):
     """What a server needs; see service.engine.local."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it is there to answer."""
-
-    @property
-    def steps(self) -> int:
-        """Decoder steps so far."""
-
-    @property
-    def rows(self) -> int:
-        """Rows that these steps computed, added up."""
 
     @property
     def active(self) -> int:
         """Jobs that are being decoded."""
-
-    def load(self, name: str, directory: Path, variant: str | None) -> Loaded:
-        """Load a model, which takes seconds."""
-
-    def unload(self, name: str) -> None:
-        """Let go of a model."""
 
 
 class Server:
     """Hands sentences to an engine until the other end hangs up."""
 
     def __init__(
-        self, engine: LoadingEngine, channel: Channel, progress_seconds: float = PROGRESS_SECONDS
+        self, engine: ServedEngine, channel: Channel, progress_seconds: float = PROGRESS_SECONDS
     ) -> None:
         """progress_seconds: how often it tells how the engine is doing."""
         self._engine = engine

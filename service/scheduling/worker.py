@@ -157,7 +157,7 @@ class Worker:
             self._again(jobs, company=len(lane) + len(jobs))
 
     def _step(self, lane: Lane) -> None:
-        """Advance a lane. What fails here is no matter of the other lane."""
+        """Advance a lane. What fails here is no matter of the other lanes."""
         if not lane.jobs:
             return
         self.steps += 1
