@@ -94,7 +94,7 @@ def _new(request: Request) -> Run:
 
 
 def _branch(request: Request) -> Run:
-    """A run that takes over all of another's, but for how its learning rate ends."""
+    """A run that takes over all of another's but what is told; its learning rate falls to zero."""
     trunk = request.cool_down
     if trunk is None or not (trunk / CHECKPOINT_NAME).exists():
         raise BadRun(f"{trunk} has no checkpoint to cool down from.")
@@ -103,13 +103,17 @@ def _branch(request: Request) -> Run:
         shutil.copyfile(trunk / name, request.out / name)
     position, _ = checkpoint.load(request.out / CHECKPOINT_NAME)
     run = read_run(trunk)
-    settings = {**run.recipe.model_dump(), **request.settings, "decay_share": 1.0}
+    settings = {**run.recipe.model_dump(), "decay_share": 1.0, **request.settings}
+    told: dict[str, object] = {
+        "data": tuple(DataEntry.of(file) for file in request.data),
+        "origins": request.origins,
+        "development": request.development,
+    }
     changes: dict[str, object] = {
         "recipe": _validated(Recipe, settings),
         "begin": Begin(run=trunk.resolve(), step=position.step, seconds=position.seconds),
+        **{name: value for name, value in told.items() if value},
     }
-    if request.development:
-        changes["development"] = request.development
     return run.model_copy(update=changes)
 
 

@@ -34,7 +34,7 @@ def add_recipes(commands: Commands) -> None:
         type=Path,
         metavar="RUN",
         help="branch off another run where it stands: the learning rate falls to zero over the "
-        "budget",
+        "budget (not with --decay-share 0); --data and --origin may be others",
     )
     _add_settings(transformer, Recipe)
     _add_settings(transformer, Budget)

@@ -18,6 +18,7 @@ from model_export.training.checkpoint import CHECKPOINT_NAME, load
 from model_export.training.curves import CURVES_NAME
 from model_export.training.evaluation import translate
 from model_export.training.journal import JOURNAL_NAME, read_journal
+from model_export.training.run import read_run
 from model_export.training.vocabulary import Vocabulary
 from service.package.manifest import LanguagePair
 from tests.training.conftest import arguments, go_on, run, toy_pairs
@@ -157,6 +158,20 @@ def test_cools_down_beside_the_run(learnt: Path, tmp_path: Path) -> None:
         if "set" not in record and float(record["step"]) > trunk.step
     ]
     assert rates[0] > 10 * rates[-1] > 0
+
+
+def test_a_branch_may_take_other_data(learnt: Path, toy: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.tsv"
+    other.write_text("dix\tten\tsmall\nonze\televen\tlarge\n", "utf-8")
+    branch = tmp_path / "branch"
+    command = go_on(branch, "--cool-down", learnt, "--data", other, "--origin", "small=3")
+    assert run([*command, "--steps", "30", "--decay-share", "0"]) == 0
+    told = read_run(branch)
+    assert [entry.path for entry in told.data] == [other]
+    assert told.origins == {"small": 3.0}
+    assert read_run(learnt).data[0].path == toy / "toy.tsv"
+    rates = [float(each["learning_rate"]) for each in read_journal(branch / JOURNAL_NAME)[-4:-1]]
+    assert rates[-1] > 0.5 * rates[0]
 
 
 def test_begins_from_a_model(learnt: Path, toy: Path, tmp_path: Path) -> None:
