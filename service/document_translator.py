@@ -28,6 +28,8 @@ from service.text.protection import NOTHING
 TEXTS_TOGETHER = 64
 CHARACTERS_TOGETHER = 4_000
 RETRY_SECONDS = 1
+UNKNOWN_SECONDS, MOST_SECONDS = 10, 60
+"""When to come back to a full service where nothing is known, and at most."""
 DETECTED_CHARACTERS = 5_000
 """Of a document, for finding out its language."""
 LONGEST_NAME = 60
@@ -48,7 +50,7 @@ class DocumentRequest:
     target: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Progress:
     """How far the translation of a document has got, for whoever asks."""
 
@@ -87,7 +89,8 @@ class DocumentTranslator:
         self._settings = settings
         self._decoding = decoding
         self._places = asyncio.Semaphore(settings.at_once)
-        self._waiting = 0
+        self._waiting: list[Progress] = []
+        """Of all documents that were let in and are not done."""
         self._open = True
 
     def require_room(self) -> None:
@@ -99,8 +102,16 @@ class DocumentTranslator:
         """
         if not self._open:
             raise ShuttingDown("The service is shutting down.", RETRY_SECONDS)
-        if self._waiting >= self._settings.max_waiting:
-            raise Overloaded("Too many documents are waiting; try again later.", 10)
+        if len(self._waiting) >= self._settings.max_waiting:
+            raise Overloaded(
+                "Too many documents are waiting; try again later.", self._seconds_to_room()
+            )
+
+    def _seconds_to_room(self) -> int:
+        """When the first of the documents under way is expected to be done."""
+        left = [one.seconds_left for one in self._waiting]
+        known = [seconds for seconds in left if seconds is not None]
+        return min([*known, MOST_SECONDS]) if known else UNKNOWN_SECONDS
 
     def close(self) -> None:
         """Take no more documents. Those under way end at their next request."""
@@ -128,7 +139,7 @@ class DocumentTranslator:
         """
         self.check(request)
         deadline = time.monotonic() + self._settings.deadline_seconds
-        with self._waits():
+        with self._waits(progress):
             try:
                 async with asyncio.timeout(self._settings.deadline_seconds), self._places:
                     return await self._translated(request, progress, deadline)
@@ -136,13 +147,13 @@ class DocumentTranslator:
                 raise DeadlineExceeded("The document took longer than it may.") from None
 
     @contextmanager
-    def _waits(self) -> Iterator[None]:
+    def _waits(self, progress: Progress) -> Iterator[None]:
         self.require_room()
-        self._waiting += 1
+        self._waiting.append(progress)
         try:
             yield
         finally:
-            self._waiting -= 1
+            self._waiting.remove(progress)
 
     async def _translated(
         self, request: DocumentRequest, progress: Progress, deadline: float

@@ -20,6 +20,7 @@ ServiceError                       a request that fails; service.api.status give
 ├── TooManyRequests                the client sends more requests than it may; come back later
 ├── QuotaExceeded                  the key has had as many characters translated as it may
 ├── Disabled                       the operator has turned this off
+├── NotStored                      the disk is full, or can't be written; come when it can
 ├── Overloaded                     too much accepted work is waiting; come back later
 │   └── ShuttingDown               the service is draining and accepts nothing new
 ├── DeadlineExceeded               the answer would have come too late
@@ -133,6 +134,10 @@ class QuotaExceeded(ServiceError):
 
 class Disabled(ServiceError):
     """The operator has turned this off."""
+
+
+class NotStored(ServiceError):
+    """What was sent could not be written to the disk; all else goes on."""
 
 
 class Overloaded(ServiceError):

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.errors import Disabled, GlossaryNotFound, InvalidSettings
+from service.storage import not_stored
 from service.text.glossary_entries import Entries
 
 FULL = "No more glossaries are taken on this server."
@@ -109,6 +110,7 @@ class Glossaries:
 
         Raises:
             Disabled: all of them together would be too large.
+            NotStored: the disk is full.
         """
         with self._lock:
             self._save(glossary)
@@ -119,6 +121,7 @@ class Glossaries:
         Raises:
             GlossaryNotFound: there is none with this id, or what `change` raises.
             Disabled: all of them together would be too large.
+            NotStored: the disk is full.
         """
         with self._lock:
             changed = change(self._get(glossary_id))
@@ -130,10 +133,15 @@ class Glossaries:
 
         Raises:
             GlossaryNotFound: there is none with this id.
+            NotStored: the disk can't be written.
         """
         with self._lock:
             self._get(glossary_id)
-            self._path(glossary_id).unlink(missing_ok=True)
+            path = self._path(glossary_id)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise not_stored(path, error) from error
             del self._glossaries[glossary_id], self._sizes[glossary_id]
 
     def _get(self, glossary_id: str) -> Glossary:
@@ -174,9 +182,9 @@ def _write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except OSError:  # the disk is full
+    except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise
+        raise not_stored(path, error) from error
 
 
 def _unusable(fault: str) -> InvalidSettings:

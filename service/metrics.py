@@ -66,7 +66,9 @@ class Metrics:
             registry=self._registry,
         )
         self.sentences = Counter(
-            "seq2seq_sentences", "Sentences translated.", registry=self._registry
+            "seq2seq_sentences",
+            "Sentences translated; through a pivot, once by each model.",
+            registry=self._registry,
         )
         self.source_tokens = Counter(
             "seq2seq_source_tokens", "Tokens given to the encoder.", registry=self._registry

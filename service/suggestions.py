@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from service.errors import Disabled, InvalidSettings
+from service.storage import not_stored
 
 FULL = "No more suggestions are taken on this server."
 
@@ -33,6 +34,7 @@ class Suggestions:
 
         Raises:
             Disabled: the file would grow beyond its size.
+            NotStored: the disk is full.
         """
         line = (json.dumps(suggestion, ensure_ascii=False) + "\n").encode()
         with self._lock, self._path.open("ab", buffering=0) as file:
@@ -43,8 +45,7 @@ class Suggestions:
                 while line:
                     line = line[file.write(line) :]
                 os.fsync(file.fileno())
-            except (
-                OSError
-            ):  # the disk is full; the next line must not begin behind half of this one
+            except OSError as error:
+                # The next line must not begin behind half of this one.
                 os.truncate(self._path, size)
-                raise
+                raise not_stored(self._path, error) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -146,3 +148,40 @@ def test_monitoring_is_a_choice() -> None:
     for name in ("prometheus", "grafana"):
         assert COMPOSE["services"][name]["profiles"] == ["monitoring"]
         assert COMPOSE["services"][name]["read_only"]
+
+
+def alert_tests() -> list[dict[str, Any]]:
+    text = (ROOT / "docker" / "alerts_test.yml").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = yaml.safe_load(text)["tests"]
+    return found
+
+
+def test_every_alert_is_shown_to_be_raised() -> None:
+    raised = {
+        asked["alertname"]
+        for test in alert_tests()
+        for asked in test["alert_rule_test"]
+        if asked["exp_alerts"]
+    }
+    assert raised == {rule["alert"] for rule in rules()}
+
+
+def test_the_tests_of_alerts_use_metrics_and_labels_that_there_are(
+    labels: dict[str, set[str]],
+) -> None:
+    for test in alert_tests():
+        for given in test["input_series"]:
+            name, _, told = given["series"].partition("{")
+            assert name == "up" or name in labels
+            used = set(re.findall(r"(\w+)=\"", told))
+            assert used <= {"job", "instance"}.union(labels.get(name, set()))
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed")
+@pytest.mark.parametrize(
+    "command",
+    [("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")],
+    ids=" ".join,
+)
+def test_prometheus_itself_agrees(command: tuple[str, ...]) -> None:
+    subprocess.run(["promtool", *command], cwd=ROOT / "docker", check=True)

@@ -17,7 +17,7 @@ from deepl.api_data import MultilingualGlossaryInfo
 from service.errors import InvalidSettings
 from service.glossaries import Glossaries
 from service.settings import GlossarySettings, Settings
-from tests.end_to_end.conftest import live_server
+from tests.end_to_end.conftest import full_disk, live_server
 from tests.service.api.reversing import ReversingEngine, serving
 
 ENTRIES = {"chat": "tomcat", "maison": "home", "Le Monde": "Le Monde"}
@@ -223,6 +223,20 @@ def test_the_folder_does_not_grow_without_end(client: httpx.Client, directory: P
     assert len(list(directory.iterdir())) == 2
     made = replies[0].json()["glossary_id"]
     assert client.delete(f"/v2/glossaries/{made}").status_code == 204
+    assert client.post("/v2/glossaries", json=body).status_code == 201
+
+
+def test_a_glossary_on_a_full_disk(
+    client: httpx.Client, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"name": "a", "source_lang": "fr", "target_lang": "en", "entries": "chat\tcat"}
+    with full_disk():
+        reply = client.post("/v2/glossaries", json=body)
+    assert (reply.status_code, reply.json()["message"]) == (
+        507,
+        "It could not be stored: File too large.",
+    )
+    assert list(directory.iterdir()) == []
     assert client.post("/v2/glossaries", json=body).status_code == 201
 
 

@@ -216,7 +216,7 @@ def test_states(
     assert ask(client, second).json() == {"document_id": second.document_id, "status": "queued"}
     reply = client.post("/v2/document", data={"target_lang": "EN"}, files={"file": ("a.txt", b"x")})
     assert reply.status_code == 503  # two are waiting
-    assert reply.headers["Retry-After"]
+    assert reply.headers["Retry-After"] == "10"  # nothing is known yet
     early = ask(client, first, "/result")
     assert (early.status_code, list(early.json())) == (503, ["message"])
     engine.release()
@@ -225,6 +225,23 @@ def test_states(
     assert (result.status_code, result.content) == (200, ENGLISH)
     assert ask(client, first, "/result").status_code == 404  # once
     assert ask(client, first).status_code == 404
+
+
+def test_a_full_service_says_when_the_first_document_is_expected_to_be_done(
+    translator: deepl.DeepLClient, client: httpx.Client, engine: ReversingEngine
+) -> None:
+    """Half of the first one is translated; then nothing moves."""
+    engine.hold()
+    first = started(translator, b"mot mot mot.\n\n" * 64 + b"mot mot mot.\n\n" * 64)
+    second = started(translator)
+    until(lambda: len(engine.jobs) > 0, 30)
+    engine.release_held()
+    until(lambda: "seconds_remaining" in ask(client, first).json(), 30)
+    reply = client.post("/v2/document", data={"target_lang": "EN"}, files={"file": ("a.txt", b"x")})
+    assert reply.status_code == 503
+    assert 1 <= int(reply.headers["Retry-After"]) < 10
+    engine.release()
+    until(lambda: done(client, first) and done(client, second), 30)
 
 
 def test_a_wrong_key_is_refused(translator: deepl.DeepLClient, client: httpx.Client) -> None:

@@ -16,7 +16,7 @@ from service.app import create_app
 from service.documents.file_types import MEDIA_TYPES
 from service.errors import InvalidSettings
 from service.settings import DetectionSettings, LimitSettings, Settings, SuggestionSettings
-from tests.end_to_end.conftest import FR_EN, live_server
+from tests.end_to_end.conftest import FR_EN, full_disk, live_server
 from tests.service.api.reversing import ReversingEngine, serving
 
 FRENCH = "je ne sais pas"
@@ -220,6 +220,20 @@ def test_suggestions_are_bounded(taking: httpx.Client, file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) == taken
     reply = taking.post("/suggest", json=SUGGESTION | {"s": "a" * 50_000})
     assert "exceeds text limit (50000)" in error(reply, 400)
+
+
+def test_a_suggestion_on_a_full_disk(
+    taking: httpx.Client, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taking.post("/suggest", json=SUGGESTION)
+    kept = file.read_bytes()
+    with full_disk():
+        reply = taking.post("/suggest", json=SUGGESTION)
+    assert error(reply, 507) == "It could not be stored: File too large."
+    assert str(file) in capsys.readouterr().out  # the log says where
+    assert file.read_bytes() == kept
+    assert taking.post("/suggest", json=SUGGESTION).status_code == 200
+    assert file.read_bytes() == kept * 2
 
 
 @pytest.mark.anyio

@@ -64,6 +64,12 @@ class ReversingEngine:
             held, self._held = self._held or [], None
         self._answer(held)
 
+    def release_held(self) -> None:
+        """Answer what was held, and hold what comes."""
+        with self._lock:
+            held, self._held = self._held or [], []
+        self._answer(held)
+
     def die(self) -> None:
         """Fail what was held, and be gone."""
         self.failure = ModelFailure("The model could not translate this text.")

@@ -175,7 +175,8 @@ def add_to(routes: APIRouter) -> None:
     """Add the routes."""
     for route in _ROUTES:
         status = {"POST": 201, "DELETE": 204}.get(route.method, 200)
-        errors = (400, 413, 415) if route.takes or route.by_pair else ()
+        refused = (400, 413, 415) if route.takes or route.by_pair else ()
+        failed = () if route.method == "GET" else (507,)
         routes.add_api_route(
             route.path,
             route.handler,
@@ -184,7 +185,7 @@ def add_to(routes: APIRouter) -> None:
             summary=(route.handler.__doc__ or "").split(".")[0],
             status_code=status,
             response_model=route.gives,
-            responses=_tsv(route) | DIALECT.documented(*errors, 403, 404),
+            responses=_tsv(route) | DIALECT.documented(*refused, 403, 404, *failed),
             openapi_extra=_takes(route),
         )
 

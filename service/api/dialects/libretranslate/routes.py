@@ -124,7 +124,7 @@ def router(settings: Settings) -> APIRouter:
         methods=["POST"],
         summary="Suggest a better translation",
         response_model=SuggestReply,
-        responses=DIALECT.documented(400, 403, 413, 415),
+        responses=DIALECT.documented(400, 403, 413, 415, 507),
         openapi_extra={"requestBody": suggest_documentation()},
     )
     # Some clients end every path with a slash, and do not follow redirects of a POST.
