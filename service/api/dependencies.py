@@ -122,8 +122,9 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
         raise ClientClosedRequest("The client left before its answer was ready.")
     finally:
         leaving.cancel()
-        working.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        if not working.done():
+            working.cancel()
+            await asyncio.wait((working,))
 
 
 async def _disconnected(request: Request) -> None:
