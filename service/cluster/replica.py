@@ -13,11 +13,12 @@ from service import logs
 from service.cluster.autoscaling import TOKENS
 from service.cluster.decoder import ReplicaLost
 from service.cluster.messages import SENTENCE, Decoded
-from service.cluster.options import with_resources
+from service.cluster.options import HEALTH_SECONDS, with_resources
 from service.errors import ServiceError, ShuttingDown
 from service.opening import OpenModel
 from service.scheduling.answers import answers
 from service.scheduling.job import Job
+from service.scheduling.watchdog import Pulse, Watchdog
 from service.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -33,10 +34,11 @@ class EngineReplica:
             StartupError: it can't be loaded; Ray shows the message and tries again.
         """
         logs.configure(settings.server)
-        self._tokens = 0
+        self._tokens = self._sentences = 0
         self._stack = ExitStack()
         chosen = with_resources(settings, ray.get_runtime_context().get_assigned_resources())
         self._model = self._stack.enter_context(open_model(chosen))
+        self._watchdog = Watchdog(self._pulse, settings.runtime.stuck_seconds, HEALTH_SECONDS)
         log.info("a replica is ready", threads=chosen.runtime.threads)
 
     async def decode(self, content: bytes) -> bytes:
@@ -54,6 +56,7 @@ class EngineReplica:
             model=self._model.name,
         )
         self._tokens += len(job.source_ids)
+        self._sentences += 1
         try:
             (hypotheses,) = await answers(self._model.engine, [job])
         except ShuttingDown as error:
@@ -62,6 +65,7 @@ class EngineReplica:
             return to_json(Decoded((), failure=str(error)))
         finally:
             self._tokens -= len(job.source_ids)
+            self._sentences -= 1
         return to_json(Decoded(hypotheses, decoded=(job.ended or 0.0) - (job.begun or 0.0)))
 
     def record_autoscaling_stats(self) -> dict[str, float]:
@@ -69,9 +73,13 @@ class EngineReplica:
         return {TOKENS: self._tokens}
 
     def check_health(self) -> None:
-        """Ray replaces the replica where this raises."""
-        if not self._model.engine.alive:
-            raise RuntimeError("The engine has stopped.")
+        """Ray calls this every HEALTH_SECONDS, and replaces the replica where it keeps raising."""
+        if fault := self._watchdog.look():
+            raise RuntimeError(fault)
+
+    def _pulse(self) -> Pulse:
+        engine = self._model.engine
+        return Pulse(engine.alive, engine.steps, self._sentences)
 
     def __del__(self) -> None:
         """Ray calls this when the replica has answered all it was asked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from benchmarks.retrying_clients import Outcome, clients
 from service.cluster.options import ENGINE, INGRESS, of_engine
 from service.settings import Settings
 from tests.cluster.conftest import FIXED
+from tests.cluster.hanging_model import open_hanging_model
 
 CLIENTS = 12
 AT_LEAST = 30
@@ -47,6 +49,28 @@ def test_sentences_of_a_killed_engine_are_decoded_by_another_one(
     until(lambda: nodes.replicas(ENGINE) == 2)
     answered(load)
     assert not load.failures  # nobody had to send anything again
+
+
+def test_sentences_of_a_hung_engine_are_decoded_by_another_one(
+    nodes: Nodes, settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "hang"
+    runtime = settings.runtime.model_copy(update={"stuck_seconds": 5})
+    scheduling = settings.scheduling.model_copy(update={"deadline_seconds": 120})
+    watched = settings.model_copy(update={"runtime": runtime, "scheduling": scheduling})
+    hanging = partial(open_hanging_model, file=file)
+    before = set(nodes.processes(ENGINE))
+    nodes.run(watched, hanging, {**FIXED, "num_replicas": 2}, {"num_replicas": 2})
+    until(lambda: before.isdisjoint(nodes.processes(ENGINE)) and nodes.replicas(ENGINE) == 2)
+    before = set(nodes.processes(ENGINE))
+    with clients(nodes.url, CLIENTS, beam_size=1) as load:
+        answered(load)
+        file.touch()
+        until(lambda: not file.exists())
+        until(lambda: len(before & set(nodes.processes(ENGINE))) == 1)
+        until(lambda: nodes.replicas(ENGINE) == 2)
+        answered(load)
+    assert not load.failures
 
 
 def test_requests_of_a_killed_ingress_may_be_sent_again(nodes: Nodes, load: Outcome) -> None:
