@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -17,10 +16,11 @@ from service.decoding.model import Target
 from service.domain import DecodingOptions, ModelDescription
 from service.engine import launch
 from service.engine.interface import ModelEngine, WatchedDecoder
-from service.errors import Disabled, InvalidPackage, InvalidSettings, ModelNotFound, ServiceError
+from service.errors import Disabled, InvalidPackage, ServiceError
+from service.model_folder import ModelFolder, fingerprint, languages_of
 from service.package.directory import ModelDirectory
-from service.package.manifest import MANIFEST_NAME, LanguagePair
-from service.package.repository import ONLY_VERSION, Repository
+from service.package.manifest import LanguagePair
+from service.package.repository import ONLY_VERSION
 from service.scheduling.addressed import AddressedDecoder
 from service.scheduling.job import Job
 from service.scorer import ScorableText
@@ -32,8 +32,6 @@ from service.translator import Text
 
 MODEL = "model"
 """What the engine calls the model of a model directory."""
-MEMORY_FACTOR = 2.0
-"""Memory of a loaded model as a multiple of its files. DECISIONS.md has the figures."""
 ONE_MODEL = (
     "This service has one model. SEQ2SEQ_MODELS__DIRECTORY names a folder of models that can be "
     "loaded and unloaded."
@@ -117,12 +115,6 @@ def model_behind(
     )
 
 
-def languages_of(directory: ModelDirectory) -> Languages:
-    """The languages of a model directory."""
-    manifest = directory.manifest
-    return Languages(manifest.pairs, manifest.sources, manifest.targets, manifest.languages)
-
-
 def warm_up(model: RunningModel, pair: LanguagePair, options: DecodingOptions) -> None:
     """Translate once, so that the first request does not pay for what is set up on first use.
 
@@ -157,9 +149,9 @@ def open_models(
         with open_model(settings) as model:
             yield model.engine, lambda serve: OneModel(model, serve)
         return
-    repository = Repository(settings.models.directory)
+    path = settings.models.directory
     with running_engine(settings) as engine:
-        yield engine, lambda serve: RepositoryModels(engine, repository, settings, serve)
+        yield engine, lambda serve: FolderModels(path, settings, engine, serve)
 
 
 def running_engine(settings: Settings) -> AbstractContextManager[ModelEngine]:
@@ -215,62 +207,14 @@ class OneModel:
         """Nothing: it stays."""
 
 
-class RepositoryModels:
-    """The models of a folder."""
+class FolderModels(ModelFolder):
+    """The models of a folder, which an engine loads."""
 
-    def __init__(
-        self, engine: ModelEngine, repository: Repository, settings: Settings, serve: Serve
-    ) -> None:
+    def __init__(self, path: Path, settings: Settings, engine: ModelEngine, serve: Serve) -> None:
+        super().__init__(path, settings)
         self._engine = engine
-        self._repository = repository
-        self._settings = settings
         self._serve = serve
         self._numbers = count(1)
-
-    def at_start(self) -> Sequence[KnownModel]:
-        """What the settings name.
-
-        Raises:
-            InvalidSettings: it is not there.
-            InvalidPackage: it can't be loaded.
-        """
-        names = self._settings.models.names
-        if not names:
-            self._repository.require_models()
-            names = list(self._repository.versions())
-        asked = [name.partition("/") for name in names]
-        if len({name for name, _, _ in asked}) < len(asked):
-            raise InvalidSettings("SEQ2SEQ_MODELS__LOAD names a model twice.")
-        try:
-            return [self.find(name, version or None, None) for name, _, version in asked]
-        except ModelNotFound as error:
-            raise InvalidSettings(f"SEQ2SEQ_MODELS__LOAD: {error}") from None
-
-    def versions(self) -> Mapping[str, Sequence[str]]:
-        """All that is in the folder now."""
-        return self._repository.versions()
-
-    def find(self, name: str, version: str | None, variant: str | None) -> KnownModel:
-        """A model as it is in the folder now."""
-        found, directory = self._repository.open(name, version)
-        device = self._settings.runtime.device
-        asked = variant or self._settings.model.variant
-        chosen = asked or directory.fastest(device)
-        described = directory.variant(chosen, device)
-        files = directory.manifest.files
-        size = sum(files[one].bytes for one in directory.files_of(described) if one in files)
-        return KnownModel(
-            name=name,
-            version=found,
-            variant=chosen,
-            precision=described.precision,
-            device=device,
-            languages=languages_of(directory),
-            attention=directory.manifest.attention,
-            bytes=round(size * MEMORY_FACTOR),
-            fingerprint=fingerprint(directory.path),
-            chosen_variant=variant,
-        )
 
     def load(self, known: KnownModel) -> ServedModel:
         """Load a model of the folder.
@@ -278,34 +222,30 @@ class RepositoryModels:
         Raises:
             InvalidPackage: it can't be loaded, or is another one than that which is known.
         """
-        directory = self._directory(known)
+        directory = self.directory(known)
         key = f"{known.name}/{known.version}#{next(self._numbers)}"
-        loaded = self._engine.load(key, directory.path, known.variant)
-        try:
-            description = known.described(loaded.provider)
-            model = model_behind(self._engine, directory, description, key)
-            warm_up(model, directory.manifest.first_pair, self._settings.decoding.options())
-        except BaseException:
-            self._engine.unload(key)
-            raise
-        return self._serve(known, model)
+        return self._serve(known, loaded(self._engine, key, known, directory, self.settings))
 
     def unload(self, model: ServedModel) -> None:
         """Free the memory of a model."""
         self._engine.unload(model.key)
 
-    def _directory(self, known: KnownModel) -> ModelDirectory:
-        try:
-            _, directory = self._repository.open(known.name, known.version)
-        except ModelNotFound as error:
-            raise InvalidPackage(str(error)) from None
-        if fingerprint(directory.path) != known.fingerprint:
-            raise InvalidPackage(
-                f"{directory.path} is another model than before; reload {known.name!r} to serve it."
-            )
-        return directory
 
+def loaded(
+    engine: ModelEngine, key: str, known: KnownModel, directory: ModelDirectory, settings: Settings
+) -> RunningModel:
+    """A model of a folder, loaded into an engine and warm.
 
-def fingerprint(directory: Path) -> str:
-    """What tells the manifest of a model directory, and so all its files, from any other."""
-    return hashlib.sha256((directory / MANIFEST_NAME).read_bytes()).hexdigest()
+    key: the engine's name of it.
+
+    Raises:
+        InvalidPackage: it can't be loaded.
+    """
+    provider = engine.load(key, directory.path, known.variant).provider
+    try:
+        model = model_behind(engine, directory, known.described(provider), key)
+        warm_up(model, directory.manifest.first_pair, settings.decoding.options())
+    except BaseException:
+        engine.unload(key)
+        raise
+    return model
