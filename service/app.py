@@ -35,6 +35,7 @@ from service.glossaries import Glossaries
 from service.metrics import Load, Metrics
 from service.opening import (
     OpenModel,
+    OpenModels,
     RunningModel,
     Serve,
     open_model_directory,
@@ -75,6 +76,7 @@ def running_service(
     open_model: OpenModel = open_model_directory,
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
+    open_models: OpenModels = open_models,
 ) -> Iterator[Service]:
     """All of the service but HTTP.
 
@@ -87,11 +89,16 @@ def running_service(
             yield _service(settings, engine, models_of, metrics or Metrics(), access, tracing)
 
 
-def create_app(settings: Settings, open_model: OpenModel = open_model_directory) -> FastAPI:
+def create_app(
+    settings: Settings,
+    open_model: OpenModel = open_model_directory,
+    open_models: OpenModels = open_models,
+) -> FastAPI:
     """The app. Its lifespan loads the model, and raises StartupError where it cannot.
 
     Args:
         open_model: opens what is served where there is no folder of models.
+        open_models: opens all of it.
 
     Raises:
         InvalidSettings: traces were asked for, and what sends them is not installed.
@@ -102,7 +109,7 @@ def create_app(settings: Settings, open_model: OpenModel = open_model_directory)
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            with running_service(settings, open_model, metrics, tracing) as service:
+            with running_service(settings, open_model, metrics, tracing, open_models) as service:
                 app.state.service = service
                 try:
                     yield

@@ -62,6 +62,11 @@ class RunningModel:
 OpenModel = Callable[[Settings], AbstractContextManager[RunningModel]]
 Serve: TypeAlias = Callable[[KnownModel, RunningModel], ServedModel]
 """Makes of a model what serves requests."""
+OpenModels: TypeAlias = Callable[
+    [Settings, OpenModel],
+    AbstractContextManager[tuple[WatchedDecoder, Callable[[Serve], Models]]],
+]
+"""Opens all models and the engine that decodes for them."""
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,20 +12,25 @@ from ray.serve.handle import DeploymentHandle
 
 from service import logs
 from service.app import create_app
+from service.catalogue.model import Models
 from service.cluster import options
 from service.cluster.calls import calls_to
 from service.cluster.decoder import ClusterDecoder
+from service.cluster.models import IngressModels, pinned
 from service.cluster.options import ENGINE, INGRESS
 from service.cluster.replica import EngineReplica
-from service.errors import InvalidSettings
-from service.opening import MODEL, OpenModel, RunningModel, model_behind, open_model_directory
+from service.engine.interface import WatchedDecoder
+from service.opening import (
+    MODEL,
+    OneModel,
+    OpenModel,
+    OpenModels,
+    Serve,
+    model_behind,
+    open_model_directory,
+)
 from service.package.directory import ModelDirectory
 from service.settings import Settings
-
-ONE_MODEL = (
-    "On a cluster SEQ2SEQ_MODELS__DIRECTORY can't be used: each model is an application of its own "
-    "there, with its SEQ2SEQ_MODEL__DIRECTORY."
-)
 
 
 def build(
@@ -37,20 +42,18 @@ def build(
     """The application. Nothing is loaded until Serve runs it.
 
     Args:
-        open_model: what the engine's replicas open. Their answers are token ids of the settings'
-            model directory, whose text side the ingress has.
+        open_model: what the engine's replicas open where there is no folder of models. Their
+            answers are token ids of the settings' model directory, whose text side the ingress has.
         engine, ingress: options of the two deployments in place of ours.
 
     Raises:
-        InvalidSettings: there is a folder of models.
+        StartupError: a model of the folder of models is not there, or can't be had on a cluster.
     """
-    if settings.models.directory is not None:
-        raise InvalidSettings(ONE_MODEL)
     of_engine = {**options.of_engine(settings), **(engine or {})}
     of_ingress = {**options.of_ingress(settings), **(ingress or {})}
     replicas = serve.deployment(EngineReplica, name=ENGINE).options(**of_engine)
     front = serve.deployment(serve.ingress()(Ingress), name=INGRESS).options(**of_ingress)
-    settings = options.with_whole_path(settings)
+    settings = pinned(options.with_whole_paths(settings))
     return front.bind(options.without_documents(settings), replicas.bind(settings, open_model))
 
 
@@ -64,16 +67,23 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Ray asks for the app, and runs it."""
-        return create_app(self._settings, opener(self._engine))
+        return create_app(self._settings, open_models=opener(self._engine))
 
 
-def opener(engine: DeploymentHandle) -> OpenModel:
-    """What opens the model directory of the settings with its engine elsewhere."""
+def opener(engine: DeploymentHandle) -> OpenModels:
+    """What opens the models of the settings with their engine elsewhere."""
 
     @contextmanager
-    def open_model(settings: Settings) -> Iterator[RunningModel]:
+    def open_models(
+        settings: Settings, _: OpenModel
+    ) -> Iterator[tuple[WatchedDecoder, Callable[[Serve], Models]]]:
         decoder = ClusterDecoder(calls_to(engine))
+        if (path := settings.models.directory) is not None:
+            yield decoder, lambda serve: IngressModels(path, settings, decoder, serve)
+            return
         directory = ModelDirectory.open(settings.model.directory)
-        yield model_behind(decoder, directory, options.described(settings, directory), MODEL)
+        described = options.described(settings, directory)
+        model = model_behind(decoder, directory, described, MODEL)
+        yield decoder, lambda serve: OneModel(model, serve)
 
-    return open_model
+    return open_models

@@ -85,7 +85,7 @@ class ClusterDecoder:
             _finish(job, decoded)
 
     async def _somewhere(self, job: Job) -> Decoded:
-        sentence = Sentence(job.source_ids, job.options, job.priority)
+        sentence = Sentence(job.source_ids, job.options, job.priority, job.model)
         for _ in range(ATTEMPTS):
             try:
                 return await self._call(sentence)

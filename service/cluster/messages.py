@@ -20,6 +20,8 @@ class Sentence:
     source_ids: tuple[int, ...]
     options: DecodingOptions
     priority: Priority
+    model: str = ""
+    """Which of the application's models; empty where it has one."""
 
 
 @dataclass(frozen=True, slots=True)

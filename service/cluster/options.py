@@ -63,12 +63,13 @@ def of_engine(settings: Settings) -> dict[str, Any]:
     }
 
 
-def with_whole_path(settings: Settings) -> Settings:
-    """The settings with a model directory that does not depend on where a process was started."""
-    directory = settings.model.directory.resolve()
-    return settings.model_copy(
-        update={"model": settings.model.model_copy(update={"directory": directory})}
-    )
+def with_whole_paths(settings: Settings) -> Settings:
+    """The settings with models where they are wherever a process was started."""
+    model, models = settings.model, settings.models
+    model = model.model_copy(update={"directory": model.directory.resolve()})
+    if models.directory is not None:
+        models = models.model_copy(update={"directory": models.directory.resolve()})
+    return settings.model_copy(update={"model": model, "models": models})
 
 
 def without_documents(settings: Settings) -> Settings:

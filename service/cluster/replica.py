@@ -1,4 +1,4 @@
-"""A replica of the engine, as Ray runs it: one process, one model, its own devices."""
+"""A replica of the engine, as Ray runs it: one process, all models, its own devices."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from service import logs
 from service.cluster.autoscaling import TOKENS
 from service.cluster.decoder import ReplicaLost
 from service.cluster.messages import SENTENCE, Decoded
+from service.cluster.models import ReplicaModels
 from service.cluster.options import HEALTH_SECONDS, with_resources
+from service.engine.interface import WatchedDecoder
 from service.errors import ServiceError, ShuttingDown
-from service.opening import OpenModel
+from service.opening import MODEL, OpenModel, running_engine
 from service.scheduling.answers import answers
 from service.scheduling.job import Job
 from service.scheduling.watchdog import Pulse, Watchdog
@@ -28,18 +30,29 @@ class EngineReplica:
     """Decodes sentences, batched with all others that are there."""
 
     def __init__(self, settings: Settings, open_model: OpenModel) -> None:
-        """Load the model and warm it up.
+        """Load the models and warm them up.
+
+        open_model: opens the model where there is no folder of them.
 
         Raises:
-            StartupError: it can't be loaded; Ray shows the message and tries again.
+            StartupError: one can't be loaded; Ray shows the message and tries again.
         """
         logs.configure(settings.server)
         self._tokens = self._sentences = 0
         self._stack = ExitStack()
         chosen = with_resources(settings, ray.get_runtime_context().get_assigned_resources())
-        self._model = self._stack.enter_context(open_model(chosen))
+        self._engine = self._opened(chosen, open_model)
         self._watchdog = Watchdog(self._pulse, settings.runtime.stuck_seconds, HEALTH_SECONDS)
         log.info("a replica is ready", threads=chosen.runtime.threads)
+
+    def _opened(self, settings: Settings, open_model: OpenModel) -> WatchedDecoder:
+        self._models: ReplicaModels | None = None
+        if settings.models.directory is None:
+            return self._stack.enter_context(open_model(settings)).engine
+        engine = self._stack.enter_context(running_engine(settings))
+        self._models = ReplicaModels(settings.models.directory, settings, engine)
+        self._models.start()
+        return engine
 
     async def decode(self, content: bytes) -> bytes:
         """Decode a Sentence; a Decoded. Cancelling it drops the sentence.
@@ -53,12 +66,14 @@ class EngineReplica:
             sentence.options,
             math.inf,
             sentence.priority,
-            model=self._model.name,
+            model=sentence.model or MODEL,
         )
         self._tokens += len(job.source_ids)
         self._sentences += 1
         try:
-            (hypotheses,) = await answers(self._model.engine, [job])
+            if self._models is not None:
+                await self._models.require(job.model)
+            (hypotheses,) = await answers(self._engine, [job])
         except ShuttingDown as error:
             raise ReplicaLost(str(error)) from None  # it can be pickled, which that can't
         except ServiceError as error:
@@ -78,8 +93,7 @@ class EngineReplica:
             raise RuntimeError(fault)
 
     def _pulse(self) -> Pulse:
-        engine = self._model.engine
-        return Pulse(engine.alive, engine.steps, self._sentences)
+        return Pulse(self._engine.alive, self._engine.steps, self._sentences)
 
     def __del__(self) -> None:
         """Ray calls this when the replica has answered all it was asked."""

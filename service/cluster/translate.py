@@ -24,7 +24,7 @@ from service import logs
 from service.app import running_service
 from service.bulk.command import without_bounds
 from service.bulk.formats import Place
-from service.cluster.options import with_resources, with_whole_path
+from service.cluster.options import with_resources, with_whole_paths
 from service.domain import Format, Priority, TranslationRequest
 from service.errors import BulkError, InvalidRecord, StartupError, UnknownFileFormat
 from service.settings import Settings, load
@@ -101,7 +101,7 @@ def translated(
     fewest, most = replicas
     return dataset.map_batches(
         Translating,
-        fn_constructor_args=(with_whole_path(settings), request, place),
+        fn_constructor_args=(with_whole_paths(settings), request, place),
         batch_size=ROWS,
         batch_format="numpy",
         compute=ray.data.ActorPoolStrategy(min_size=fewest, max_size=most),
