@@ -41,18 +41,20 @@ class EngineReplica:
         self._tokens = self._sentences = 0
         self._stack = ExitStack()
         chosen = with_resources(settings, ray.get_runtime_context().get_assigned_resources())
-        self._engine = self._opened(chosen, open_model)
+        self._engine, self._folder = self._opened(chosen, open_model)
         self._watchdog = Watchdog(self._pulse, settings.runtime.stuck_seconds, HEALTH_SECONDS)
         log.info("a replica is ready", threads=chosen.runtime.threads)
 
-    def _opened(self, settings: Settings, open_model: OpenModel) -> WatchedDecoder:
-        self._models: ReplicaModels | None = None
+    def _opened(
+        self, settings: Settings, open_model: OpenModel
+    ) -> tuple[WatchedDecoder, ReplicaModels | None]:
+        """The engine, and its models where they are those of a folder."""
         if settings.models.directory is None:
-            return self._stack.enter_context(open_model(settings)).engine
+            return self._stack.enter_context(open_model(settings)).engine, None
         engine = self._stack.enter_context(running_engine(settings))
-        self._models = ReplicaModels(settings.models.directory, settings, engine)
-        self._models.start()
-        return engine
+        models = ReplicaModels(settings.models.directory, settings, engine)
+        models.start()
+        return engine, models
 
     async def decode(self, content: bytes) -> bytes:
         """Decode a Sentence; a Decoded. Cancelling it drops the sentence.
@@ -71,8 +73,8 @@ class EngineReplica:
         self._tokens += len(job.source_ids)
         self._sentences += 1
         try:
-            if self._models is not None:
-                await self._models.require(job.model)
+            if self._folder is not None:
+                await self._folder.require(job.model)
             (hypotheses,) = await answers(self._engine, [job])
         except ShuttingDown as error:
             raise ReplicaLost(str(error)) from None  # it can be pickled, which that can't
