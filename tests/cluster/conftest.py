@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from benchmarks import ray_cluster
 from benchmarks.ray_cluster import Nodes
+from service.opening import open_model_directory
 from service.settings import CacheSettings, ModelSettings, Settings
 from tests.conftest import DEFAULT_MODEL
+from tests.end_to_end.conftest import live_server
 
 FIXED: dict[str, object] = {"autoscaling_config": None}
+TWO: dict[str, Any] = {"engine": {**FIXED, "num_replicas": 2}, "ingress": {"num_replicas": 2}}
+"""Two replicas of each deployment."""
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +40,20 @@ def settings() -> Settings:
         model=ModelSettings(directory=DEFAULT_MODEL),
         cache=CacheSettings(max_mb=0),
     )
+
+
+@pytest.fixture(scope="module")
+def cluster(nodes: Nodes, client: httpx.Client, settings: Settings) -> httpx.Client:
+    """A client of the service on Ray."""
+    nodes.run(settings, **TWO)
+    return client
+
+
+@pytest.fixture(scope="module")
+def one_machine(settings: Settings) -> Iterator[httpx.Client]:
+    """A client of the same service without Ray."""
+    with (
+        live_server(settings, open_model_directory) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        yield client

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -16,30 +15,13 @@ from benchmarks.fixed_time_model import open_fixed_time_model
 from benchmarks.ray_cluster import NAME, Nodes, until
 from service.cluster.autoscaling import TOKENS
 from service.cluster.options import ENGINE
-from service.opening import open_model_directory
 from service.settings import Settings
 from tests.cluster.conftest import FIXED
 from tests.conftest import DATA
-from tests.end_to_end.conftest import live_server
 
 TEXTS = (DATA / "text" / "tatoeba.fr").read_text(encoding="utf-8").splitlines()[:40]
 PAIR = {"source": "fr", "target": "en"}
 LONG = " ".join(TEXTS[:6])
-
-
-@pytest.fixture(scope="module")
-def cluster(nodes: Nodes, client: httpx.Client, settings: Settings) -> httpx.Client:
-    nodes.run(settings, engine={**FIXED, "num_replicas": 2}, ingress={"num_replicas": 2})
-    return client
-
-
-@pytest.fixture(scope="module")
-def one_machine(settings: Settings) -> Iterator[httpx.Client]:
-    with (
-        live_server(settings, open_model_directory) as url,
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize(

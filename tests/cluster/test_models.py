@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from benchmarks.ray_cluster import Nodes, until
 from benchmarks.retrying_clients import clients
 from service.access.keys import Key, digest, new_secret, write
 from service.cluster.options import ENGINE, INGRESS
-from service.opening import open_model_directory
 from service.settings import (
     AccessSettings,
     CacheSettings,
@@ -21,15 +19,10 @@ from service.settings import (
     ModelsSettings,
     Settings,
 )
-from tests.cluster.conftest import FIXED
-from tests.end_to_end.conftest import live_server
+from tests.cluster.conftest import TWO
 from tests.repositories import convert, install
 
 TEXTS = ["Où est la gare ?", "Je voudrais un café. Merci !"]
-TWO: dict[str, Any] = {
-    "engine": {**FIXED, "num_replicas": 2},
-    "ingress": {"num_replicas": 2},
-}
 
 
 @pytest.fixture(scope="module")
@@ -66,21 +59,6 @@ def settings(folder: Path, admin: tuple[str, Path]) -> Settings:
         decoding=DecodingSettings(max_decoding_length=12),
         access=AccessSettings(keys_file=admin[1], keys_required=False),
     )
-
-
-@pytest.fixture(scope="module")
-def cluster(nodes: Nodes, client: httpx.Client, settings: Settings) -> httpx.Client:
-    nodes.run(settings, **TWO)
-    return client
-
-
-@pytest.fixture(scope="module")
-def one_machine(settings: Settings) -> Iterator[httpx.Client]:
-    with (
-        live_server(settings, open_model_directory) as url,
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize(
