@@ -21,7 +21,7 @@ class Sentence:
     options: DecodingOptions
     priority: Priority
     model: str = ""
-    """Which of the application's models; empty where it has one."""
+    """What the engine calls its model; empty from an ingress that has only known one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,18 +60,20 @@ class IngressModels:
     def __init__(
         self, path: Path, settings: Settings, decoder: WatchedDecoder, serve: Serve
     ) -> None:
+        """Raises StartupError if one is not there."""
         self._folder = ModelFolder(path, settings)
+        self._known = self._folder.at_start()
         self._provider = PROVIDERS[settings.runtime.device]
         self._decoder = decoder
         self._serve = serve
 
     def at_start(self) -> Sequence[KnownModel]:
         """All of them."""
-        return self._folder.at_start()
+        return self._known
 
     def versions(self) -> Mapping[str, Sequence[str]]:
         """All of them, whatever else the folder has."""
-        return {one.name: [one.version] for one in self.at_start()}
+        return {one.name: [one.version] for one in self._known}
 
     def find(self, name: str, version: str | None, variant: str | None) -> KnownModel:
         """One of them.
@@ -79,7 +81,7 @@ class IngressModels:
         Raises:
             Disabled: it was asked for another one, or for another variant.
         """
-        for one in self.at_start():
+        for one in self._known:
             if (name, version or one.version) == (one.name, one.version) and not variant:
                 return one
         raise Disabled(FIXED)
