@@ -254,8 +254,9 @@ class TextualOptions:
     """Texts, or the target's tokens as its vocabulary spells them."""
     end_token: tuple[str, ...] = ()
     """Tokens as the target's vocabulary spells them."""
-    replace_unknowns: bool = False
-    """Write the source token that it attended to most in place of an unknown token."""
+    replace_unknowns: bool | None = None
+    """Write the source token that it attended to most in place of an unknown token. None: where the
+    model has attention."""
 
 
 Range = tuple[int, int]

@@ -25,8 +25,12 @@ from service.text.placeholders import Span
 class ReadableText(Protocol):
     """Ids → strings; see service.text.pipeline."""
 
+    @property
+    def unknown_target(self) -> int | None:
+        """The target id that stands for everything that is no token."""
+
     def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
-        """Text of each sequence."""
+        """Text of each sequence, unknown tokens left out."""
 
     def decode_copying(
         self,
@@ -171,10 +175,16 @@ class Reader:
         request: TranslationRequest,
         pair: LanguagePair,
     ) -> list[str]:
-        if not request.textual.replace_unknowns:
-            return self._text.decode([one.target_ids for one in found])
-        copying = self._text.decode_copying
-        return [copying(one.target_ids, piece.shown, one.attention, pair) for one in found]
+        texts = self._text.decode([one.target_ids for one in found])
+        if request.textual.replace_unknowns is False:
+            return texts
+        copying, unknown = self._text.decode_copying, self._text.unknown_target
+        return [
+            copying(one.target_ids, piece.shown, one.attention, pair)
+            if one.attention and unknown in one.target_ids
+            else text
+            for one, text in zip(found, texts, strict=True)
+        ]
 
     def _tokens(self, hypothesis: Hypothesis) -> tuple[str, ...]:
         return tuple(self._text.target_tokens(hypothesis.target_ids))

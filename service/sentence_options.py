@@ -31,7 +31,7 @@ def require_no_attention(request: TranslationRequest) -> None:
     asked = {
         "return_attention": request.options.return_attention,
         "return_alignments": request.align,
-        "replace_unknowns": request.textual.replace_unknowns,
+        "replace_unknowns": request.textual.replace_unknowns is True,
         "coverage_penalty": request.options.coverage_penalty != 0,
     }
     for name, wanted in asked.items():
@@ -56,7 +56,6 @@ def with_ids(
         options,
         suppress_sequences=tuple(sequence for sequence in sequences if sequence),
         end_token=_tokens("end_token", textual.end_token, text),
-        return_attention=options.return_attention or textual.replace_unknowns,
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Protocol, TypeAlias, TypeVar
 
 from service.composition import Composition, keep_where_damaged
-from service.decoding.repetition import as_second_try, repeats_itself, without_repetitions
 from service.domain import (
     DecodingOptions,
     Hypothesis,
@@ -23,8 +22,9 @@ from service.package.manifest import LanguagePair
 from service.plan import Piece, Plan, Planner, SourceText, is_marked, sentences
 from service.reading import ReadableText, Reader
 from service.scheduling.answers import answers
-from service.scheduling.job import Decoder, Job, Result
+from service.scheduling.job import Decoder, Job
 from service.text.minimum_bayes_risk import by_expected_utility, log_probs_at_mean_length
+from service.tries import with_attention_for, without_loops
 
 THREAD_FROM_CHARACTERS = 1_000
 """Less text than this takes a millisecond, and hostile text some more: not worth a thread."""
@@ -63,6 +63,7 @@ class ModelTranslator:
         self._decoder = decoder
         self._metrics = metrics
         self._bulk_from_sentences = bulk_from_sentences
+        self._attention = attention
 
     async def translate(
         self,
@@ -189,15 +190,11 @@ class ModelTranslator:
         jobs = [Job(one.source_ids, one.options, request.deadline, priority) for one in pieces]
         found = await answers(self._decoder, jobs)
         if request.retry_repetitions:
-            again = {
-                index: replace(job, options=without_repetitions(job.options), result=Result())
-                for index, job in enumerate(jobs)
-                if repeats_itself(found[index][0].target_ids, job.source_ids)
-            }
-            second = await answers(self._decoder, list(again.values()))
-            for index, hypotheses in zip(again, second, strict=True):
-                found[index] = as_second_try(hypotheses)
-        return found
+            jobs, found = await without_loops(self._decoder, jobs, found)
+        unknown = self._text.unknown_target
+        if unknown is None or not self._attention or request.textual.replace_unknowns is False:
+            return found
+        return await with_attention_for(unknown, self._decoder, jobs, found)
 
     def _priority(self, count: int) -> Priority:
         many = count >= self._bulk_from_sentences

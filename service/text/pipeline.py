@@ -9,7 +9,7 @@ from service.domain import Segment
 from service.package.manifest import Conditioning, Language, LanguagePair
 from service.text.framing import Frame, Framing
 from service.text.segmenter import segments, surrounded
-from service.text.tokenizer import Tokenizer
+from service.text.tokenizer import SourceToken, Tokenizer
 from service.text.wrapping import split_long
 
 MOST_CHARACTERS_PER_TOKEN = 8
@@ -91,8 +91,7 @@ class TextPipeline:
 
     def source_tokens(self, sentence: str, pair: LanguagePair) -> list[str]:
         """The tokens of encode()'s ids, unknown ones as the sentence spells them."""
-        tokens, _ = self._source_tokens(sentence, pair)
-        return tokens
+        return [token.text for token in self._source_tokens(sentence, pair)]
 
     def source_spans(self, sentence: str, pair: LanguagePair) -> list[tuple[int, int]]:
         """Characters [start, end) of the sentence that each of encode()'s ids stands for."""
@@ -107,29 +106,34 @@ class TextPipeline:
         attention: Sequence[Sequence[float]],
         pair: LanguagePair,
     ) -> str:
-        """Text of a sequence in which the source token that it attended to most stands for an
-        unknown token. Special tokens are never copied.
+        """Text of a sequence in which a source token stands for an unknown token: among those that
+        the model does not know either, the one that it attended to most; among all if it knows all.
+        Special tokens are never copied.
 
         attention: (target ids, source tokens).
         """
-        tokens, special = self._source_tokens(sentence, pair)
-        copied = [index for index, flag in enumerate(special) if not flag]
-        copies = [tokens[max(copied, key=row.__getitem__)] for row in attention]
+        tokens = self._source_tokens(sentence, pair)
+        ordinary = [place for place, token in enumerate(tokens) if not token.special]
+        unknown = [place for place in ordinary if tokens[place].unknown]
+        copied = unknown or ordinary
+        copies = [tokens[max(copied, key=row.__getitem__)].text for row in attention]
         return self._tokenizer.decode_copying(target_ids, copies)
 
-    def _source_tokens(self, sentence: str, pair: LanguagePair) -> tuple[list[str], list[bool]]:
-        """Tokens, and which of them are special."""
+    def _source_tokens(self, sentence: str, pair: LanguagePair) -> list[SourceToken]:
         frame = self._framing.of(pair)
         before, after = (
-            [self._tokenizer.source_token(number) for number in ids]
+            [SourceToken(self._tokenizer.source_token(number), special=True) for number in ids]
             for ids in (frame.before, frame.after)
         )
-        tokens, special = self._tokenizer.source_tokens(sentence)
-        framed = [True] * len(before), special, [True] * len(after)
-        return [*before, *tokens, *after], [flag for flags in framed for flag in flags]
+        return [*before, *self._tokenizer.source_tokens(sentence), *after]
+
+    @property
+    def unknown_target(self) -> int | None:
+        """The target id that stands for everything that is no token."""
+        return self._tokenizer.unknown_target
 
     def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
-        """Text of each sequence."""
+        """Text of each sequence, unknown tokens left out."""
         return self._tokenizer.decode(target_ids)
 
     def _encoded(self, segment: Segment, frame: Frame) -> tuple[Segment, tuple[int, ...]]:

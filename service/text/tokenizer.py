@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tokenizers
 
@@ -22,6 +22,17 @@ LEFT_OUT = " left out"
 unknown token either. It is not handed on."""
 _NEVER_IN_TEXT = " "
 """What the names of tokens that text never matches begin with."""
+
+
+class SourceToken(NamedTuple):
+    """A token of a text as the model gets it."""
+
+    text: str
+    """As the vocabulary spells it; an unknown one as the text does."""
+    special: bool = False
+    """It is no part of the text."""
+    unknown: bool = False
+    """The model has no token for it."""
 
 
 class Tokenizer:
@@ -76,8 +87,8 @@ class Tokenizer:
         """The token of a source id, as the source's vocabulary spells it."""
         return self._source.token_of(number)
 
-    def source_tokens(self, text: str) -> tuple[list[str], list[bool]]:
-        """Tokens of a text, unknown ones as the text spells them, and which ones are special."""
+    def source_tokens(self, text: str) -> list[SourceToken]:
+        """Tokens of a text, unknown ones as the text spells them."""
         return self._source.tokens(text)
 
     def source_spans(self, text: str) -> list[tuple[int, int]]:
@@ -113,6 +124,8 @@ class TokenizerFile:
         markers = (self._orphans_follow, self._left_out)
         self._known_before = min(math.inf if one is None else one for one in markers)
         self.unknown: int | None = self._unknown(content["model"])
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special = {number for number, token in added.items() if token.special}
 
     def _unknown(self, model: dict[str, Any]) -> int | None:
         """The id of what is no token; byte-level vocabularies need none."""
@@ -129,19 +142,24 @@ class TokenizerFile:
         if self._orphans_follow is None:
             return tuple(ids)
         assert self.unknown is not None  # the exporter writes orphans only then
-        return tuple(self.unknown if number > self._orphans_follow else number for number in ids)
+        return tuple(self.unknown if self._is_unknown(number) else number for number in ids)
 
-    def tokens(self, text: str) -> tuple[list[str], list[bool]]:
-        """Tokens of text, special tokens added, and which ones are special."""
+    def tokens(self, text: str) -> list[SourceToken]:
+        """Tokens of text, special tokens added."""
         encoding = self._encoding(text, special_tokens=True)
-        special = [flag == 1 for flag in encoding.special_tokens_mask]
+        flags = encoding.special_tokens_mask
         # The file calls its special tokens by other names here.
-        named = [
-            (self.token_of(number) if flag else token, flag)
-            for token, number, flag in zip(encoding.tokens, encoding.ids, special, strict=True)
+        return [
+            SourceToken(self.token_of(number), special=True)
+            if flag
+            else SourceToken(token, unknown=self._is_unknown(number))
+            for token, number, flag in zip(encoding.tokens, encoding.ids, flags, strict=True)
             if number != self._left_out
         ]
-        return [token for token, _ in named], [flag for _, flag in named]
+
+    def _is_unknown(self, number: int) -> bool:
+        orphan = self._orphans_follow is not None and number > self._orphans_follow
+        return orphan or number == self.unknown
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """As Tokenizer's source_spans()."""
@@ -175,6 +193,7 @@ class TokenizerFile:
         tokens = [
             copy if number == self.unknown else self._tokenizer.id_to_token(number) or ""
             for number, copy in zip(ids, copies, strict=True)
+            if number == self.unknown or number not in self._special
         ]
         return str(self._tokenizer.decoder.decode(tokens)) if self._tokenizer.decoder else ""
 

@@ -28,6 +28,8 @@ DESCRIPTION = ModelDescription(
 )
 LONGEST = 20
 """Words in a sentence before it is cut in pieces."""
+UNKNOWN = "?unknown"
+"""A word that the model does not know."""
 END = -2
 """The id of the end token."""
 
@@ -124,8 +126,16 @@ class Words:
         return pieces
 
     def decode(self, target_ids: Sequence[Sequence[int]]) -> list[str]:
-        """Words joined by spaces."""
-        return [" ".join(self._words[number] for number in ids) for ids in target_ids]
+        """Words joined by spaces, unknown ones left out."""
+        return [
+            " ".join(self._words[number] for number in ids if number != self.unknown_target)
+            for ids in target_ids
+        ]
+
+    @property
+    def unknown_target(self) -> int | None:
+        """That of UNKNOWN."""
+        return self._ids.get(UNKNOWN)
 
     def start(self, pair: LanguagePair) -> tuple[int, ...]:
         """Nothing."""

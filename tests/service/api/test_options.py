@@ -11,7 +11,7 @@ from service.api.dialects.libretranslate.fields import OWN_FIELDS
 from service.api.dialects.libretranslate.options import bounds
 from service.domain import DecodingOptions
 from service.settings import Settings
-from tests.service.api.reversing import ReversingEngine
+from tests.service.api.reversing import UNKNOWN, ReversingEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -143,13 +143,29 @@ async def test_attention_comes_with_tokens_and_alignment(client: httpx.AsyncClie
     assert set(plain["sentences"][0]["translations"][0]) == {"text", "finish_reason"}
 
 
-async def test_replacing_unknown_tokens_asks_for_attention(
+async def test_unknown_tokens_are_taken_from_the_source(
     client: httpx.AsyncClient, engine: ReversingEngine
 ) -> None:
-    found = await post(client, q="a b", replace_unknowns=True)
+    text = f"a {UNKNOWN} b"
+    found = await post(client, q=["a b", text], return_scores=True)
+    assert found["translatedText"] == ["b a", f"b {UNKNOWN} a"]
+    assert [job.options.return_attention for job in engine.jobs] == [False, False, True]
+    assert "attention" not in found["sentences"][1][0]["translations"][0]
+    found = await post(client, q=text, replace_unknowns=False)
     assert found["translatedText"] == "b a"
-    assert engine.jobs[0].options.return_attention
-    assert "attention" not in found["sentences"][0]["translations"][0]
+    assert len(engine.jobs) == 3  # the translation was kept
+
+
+async def test_of_a_second_try_unknown_tokens_are_taken_too(
+    client: httpx.AsyncClient, engine: ReversingEngine
+) -> None:
+    prefix = " ".join(["x y"] * 8)
+    found = await post(client, q=f"a {UNKNOWN}", target_prefix=prefix)
+    assert found["finish_reason"] == "repetition"
+    assert UNKNOWN in found["translatedText"]
+    options = [job.options for job in engine.jobs]
+    assert [one.no_repeat_ngram_size for one in options] == [0, 3, 3]
+    assert [one.return_attention for one in options] == [False, False, True]
 
 
 async def test_a_translation_that_repeats_itself_is_made_again(

@@ -152,7 +152,7 @@ def test_every_token_has_its_characters(small: SmallVocabularies, text: str) -> 
 
 def test_tokens_have_the_characters_that_they_spell(small: SmallVocabularies) -> None:
     text = "le fils, il va."
-    tokens, special = small.tokenizer.source_tokens(text)
+    tokens = small.tokenizer.source_tokens(text)
     spelled = [text[start:end].strip() for start, end in small.tokenizer.source_spans(text)]
-    count = len(tokens) - sum(special)
-    assert [token.removeprefix("▁") for token in tokens[:count]] == spelled[:count]
+    count = len(tokens) - sum(token.special for token in tokens)
+    assert [token.text.removeprefix("▁") for token in tokens[:count]] == spelled[:count]

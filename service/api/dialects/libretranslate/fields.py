@@ -200,9 +200,11 @@ class TranslateBody(BaseModel):
         "at other line breaks. `none`: a text, or a block of it, is one sentence. By default "
         "`wrapped` for html, else `lines`.",
     )
-    replace_unknowns: bool = Field(
-        default=False,
-        description="Write the source token that it attended to most in place of an unknown token.",
+    replace_unknowns: bool | None = Field(
+        default=None,
+        description="Write the source token that it attended to most in place of an unknown token, "
+        "if it can be one that the model does not know. By default so where the model has "
+        "attention; false leaves unknown tokens out.",
     )
     return_attention: bool = Field(
         default=False,
