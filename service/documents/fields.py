@@ -1,7 +1,8 @@
 """Fields of Word: page numbers, cross references, and links of the older kind.
 
 A field is a row of runs: `begin`, instructions, `separate`, a result, `end`. A link's result is
-text like any other; that of other fields is computed, so it stays and stands for a word.
+text like any other; that of other fields is computed, so it stays and stands for a word. Entries of
+an index show nothing and are kept where they are.
 
 ECMA-376, part 1, 17.16.
 """
@@ -16,6 +17,7 @@ from service.documents.xml_paragraphs import Paragraph, Part, Source, XmlText
 from service.documents.xml_tokens import escaped
 
 _BOUND = re.compile(rb'<\w+:fldChar\b[^>]*\w+:fldCharType="(begin|separate|end)"')
+_MARKS_OF_PLACES = ([b"XE"], [b"TC"], [b"TA"], [b"RD"])
 _INSTRUCTION = re.compile(rb"<\w+:instrText\b[^>]*>([^<]*)<")
 
 
@@ -61,7 +63,8 @@ def _folded(text: XmlText, paragraph: Paragraph, ends: dict[int, tuple[int, _Fie
         if end >= 0 and not _is_link(field, items, end):
             source = Source(_parts(paragraph, items[place : end + 1]))
             paragraph.sources.append(source)
-            folded.append(Mark(Kind.WORD, len(paragraph.sources) - 1))
+            kind = Kind.POINT if _is_invisible(field) else Kind.WORD
+            folded.append(Mark(kind, len(paragraph.sources) - 1))
             place = end + 1
             continue
         if end >= 0:
@@ -82,6 +85,11 @@ def _folded(text: XmlText, paragraph: Paragraph, ends: dict[int, tuple[int, _Fie
         folded.append(item)
         place += 1
     return folded
+
+
+def _is_invisible(field: _Field) -> bool:
+    """Whether it marks a place, for an index or a table of contents."""
+    return field.instruction.split()[:1] in _MARKS_OF_PLACES
 
 
 def _is_link(field: _Field, items: list[Item], end: int) -> bool:

@@ -30,7 +30,10 @@ _PREFIXES = {
 }
 _PARAGRAPHS = {"text:p", "text:h"}
 _INLINE = {"text:span", "text:a", "text:meta", "text:ruby-base"}
-_MARKS = ("text:bookmark", "text:reference-mark", "text:change", "text:toc-mark", "text:user-index")
+_MARKS = (
+    *("text:bookmark", "text:reference-mark", "text:change", "text:toc-mark", "text:user-index"),
+    "text:alphabetical-index-mark",
+)
 _BLOCKS = (
     *("text:list", "text:list-item", "text:list-header", "text:section", "text:note-body"),
     *("text:index-body", "text:index-title", "text:table-of-content", "text:illustration-index"),

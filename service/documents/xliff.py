@@ -28,6 +28,7 @@ _PREFIXES = {f"{_NAMESPACE}{version}": "" for version in ("1.1", "1.2", "2.0", "
 _UNITS = {"trans-unit", "segment"}
 _INLINE = {"g", "mrk", "pc"}
 _OPAQUE = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "cp"}
+_LINE_BREAK = {("ctype", "lb"), ("subType", "xlf:lb")}
 _UNDONE = {"new", "needs-translation"}
 _STATE = b' state="needs-review-translation" state-qualifier="leveraged-mt"'
 _STATES = re.compile(rb"""\s+state(?:-qualifier)?\s*=\s*("[^"]*"|'[^']*')""")
@@ -181,6 +182,8 @@ def _role(token: Token) -> Role:
     kept = token.attributes.get("translate") == "no" or token.attributes.get("mtype") == "protected"
     if token.name in _INLINE and not kept:
         return Role.INLINE
+    if token.name in {"x", "ph"} and _LINE_BREAK & set(token.attributes.items()):
+        return Role.BREAK
     return Role.OPAQUE if token.name in _OPAQUE else Role.WORD
 
 

@@ -18,6 +18,7 @@ from turbohtml import TokenType
 
 from service.domain import TagRules
 from service.text.markup import Attributes, Dialect, Token, What, passages
+from service.text.optional_tags import implied_ends
 from service.text.passage import Document
 from service.text.protection import Protection
 
@@ -74,6 +75,8 @@ def _dialect(rules: TagRules) -> Dialect:
         not_in_itself=lambda name: name in {"a", "nobr", "button"},
         is_untouched=lambda name, attributes: name in untouched or _says_no(attributes),
         stands_for_text=lambda name: name in rules.untouched,
+        is_picture=lambda name: name == "svg",
+        implied_ends=implied_ends,
     )
 
 

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from service.text.passage import Kind, Passage, Tag
 from service.text.placeholders import Span
 from service.text.protection import Protection
+from service.text.soft_hyphens import without_soft_hyphens
 
 _OBJECT = "\ufffc"
 """Stands for what is not to be translated (Unicode: object replacement character)."""
@@ -72,6 +73,11 @@ class Dialect:
     """Whether nothing inside of the element is to be translated."""
     stands_for_text: Callable[[str], bool]
     """Whether such an element is a part of the sentence even if it is empty."""
+    is_picture: Callable[[str], bool]
+    """Whether it is none, whatever text it has inside."""
+    implied_ends: Callable[[Sequence[Token]], dict[int, int]]
+    """Where elements end whose end tags are left out: index of the start tag → of the last token
+    inside."""
 
 
 def passages(
@@ -87,6 +93,8 @@ def passages(
     lines: whether line breaks are kept as they are.
     """
     partners, scopes = _paired(tokens, dialect)
+    for begin, end in dialect.implied_ends(tokens).items():
+        scopes[begin] = min(scopes[begin], end)
     passage = _Passage(document, lines)
     index = 0
     while index < len(tokens):
@@ -127,9 +135,11 @@ def _place(token: Token, *, paired: bool, inline: bool, dialect: Dialect) -> Wha
 
 def _protected(tokens: Sequence[Token], dialect: Dialect) -> What | Kind:
     """The same for an element that is not to be translated; tokens: from its first to its last."""
-    stands = dialect.stands_for_text(tokens[0].name)
-    has_text = stands or any(token.text.strip() for token in tokens)
-    return What.TEXT if has_text else Kind.POINT
+    name = tokens[0].name
+    if dialect.stands_for_text(name):
+        return What.TEXT
+    has_text = any(token.text.strip() for token in tokens)
+    return What.TEXT if has_text and not dialect.is_picture(name) else Kind.POINT
 
 
 def _paired(tokens: Sequence[Token], dialect: Dialect) -> tuple[dict[int, int], dict[int, int]]:
@@ -192,9 +202,10 @@ class _Passage:
             self.begins.append(first.start)
             self.ends.append(last.end)
             return
-        self.text.append(first.text if self.lines else first.text.translate(_SPACES))
-        self.begins += first.begins
-        self.ends += first.ends
+        text, begins, ends = without_soft_hyphens(first.text, first.begins, first.ends)
+        self.text.append(text if self.lines else text.translate(_SPACES))
+        self.begins += begins
+        self.ends += ends
 
     def add_tag(self, kind: Kind, index: int, first: Token, last: Token) -> None:
         """Add a tag."""

@@ -21,6 +21,7 @@ from service.domain import Segment, Splitting
 from service.text.hard_wrapping import unwrapped
 from service.text.placeholders import Span
 from service.text.protection import Protection, protected, terms
+from service.text.soft_hyphens import without_soft_hyphens
 from service.text.terms import Term, capitalised
 
 Cut = Callable[[str], Sequence[Segment]]
@@ -329,7 +330,8 @@ class Document:
         cls, text: str, protection: Protection, splitting: Splitting = Splitting.LINES
     ) -> Document:
         """A plain text is one passage."""
-        return cls(text, [Passage.of(text, unwrapped(text, splitting), protection)])
+        shown = without_soft_hyphens(*unwrapped(text, splitting))
+        return cls(text, [Passage.of(text, shown, protection)])
 
     @property
     def words(self) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import string
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from service.text import placeholders
+from service.text.letters import WITHOUT_SPACES
 from service.text.placeholders import Span
 from service.text.terms import NO_TERMS, Term, Terms
 
-_WORD = frozenset(string.ascii_letters + string.digits + "_")
+_LETTER = re.compile(rf"[^\W{WITHOUT_SPACES}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,9 @@ def _grown(text: str, spans: Sequence[Span], stops: frozenset[int]) -> Iterator[
     for span in spans:
         start, end = span
         least = last.end if last else 0
-        while start > least and start not in stops and text[start - 1] in _WORD:
+        while start > least and start not in stops and _LETTER.match(text, start - 1):
             start -= 1
-        while end < len(text) and end not in stops and text[end] in _WORD:
+        while end < len(text) and end not in stops and _LETTER.match(text, end):
             end += 1
         if last is not None and (start < last.end or (start == last.end and start not in stops)):
             last = Span(last.start, max(end, last.end))

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from service.text.letters import WITHOUT_SPACES
 from service.text.passage import Sentence
 from service.text.placeholders import Span
-from service.text.word_alignment import WITHOUT_SPACES
 
 _NUMBERS = ("201", "302", "101", "150", "213", "300", "214", "205", "403", "501", "602", "703")
 LENGTH = 3

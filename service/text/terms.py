@@ -11,13 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
+from service.text.letters import WITHOUT_SPACES, WORD
 from service.text.placeholders import Span
-from service.text.word_alignment import WITHOUT_SPACES
 
 MOST_WORDS = 30
 """Words and marks of a term. A longer one is not found."""
-_PART = re.compile(rf"\s+|[{WITHOUT_SPACES}]|[^\W{WITHOUT_SPACES}]+|[^\w\s]")
+_PART = re.compile(rf"\s+|[{WITHOUT_SPACES}]|{WORD}|[^\w\s]")
 _LINE_BREAK = re.compile(r"[\r\n]")
 
 
@@ -91,14 +92,17 @@ def has_terms(text: str, terms: Sequence[str]) -> bool:
 
 
 def _words(text: str) -> tuple[list[str], list[Span]]:
-    """Words and marks, each with a space before it if there is any; and where they are."""
+    """Words and marks, each with a space before it if there is any; and where they are.
+
+    Accents are parts of their letters, however the text writes them (macOS: as marks of their own).
+    """
     words, spans, space = [], [], ""
     for match in _PART.finditer(text):
         part = match.group()
         if part.isspace():
             space = "\n" if _LINE_BREAK.search(part) else " "
             continue
-        words.append(space + part.replace("’", "'"))
+        words.append(space + normalize("NFC", part).replace("’", "'"))
         spans.append(Span(*match.span()))
         space = ""
     return words, spans

@@ -15,15 +15,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from service.text.letters import WITHOUT_SPACES, WORD
 from service.text.placeholders import Span
 
 Weights = NDArray[np.float64]
 
-WITHOUT_SPACES = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
-"""Scripts that have no spaces between words."""
-_LETTERS = rf"[^\W{WITHOUT_SPACES}]+"
 _WORD = re.compile(
-    rf"[{WITHOUT_SPACES}]|{_LETTERS}['’](?:t|s|d|m|re|ve|ll)\b|{_LETTERS}|[^\w\s]", re.IGNORECASE
+    rf"[{WITHOUT_SPACES}]|{WORD}['’](?:t|s|d|m|re|ve|ll)\b|{WORD}|[^\w\s]", re.IGNORECASE
 )
 """A word (`isn't` is one), a mark, or a character of such a script."""
 _ROUNDS = 5

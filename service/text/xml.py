@@ -49,6 +49,8 @@ def _dialect(tokens: Sequence[Token], rules: TagRules) -> Dialect:
         not_in_itself=lambda name: False,
         is_untouched=lambda name, attributes: name in rules.untouched or _is_kept(attributes),
         stands_for_text=lambda name: name in rules.untouched,
+        is_picture=lambda name: False,
+        implied_ends=lambda tokens: {},
     )
 
 

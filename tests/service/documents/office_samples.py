@@ -43,7 +43,7 @@ def word_document() -> bytes:
     table = document.add_table(1, 2)
     table.cell(0, 0).text, table.cell(0, 1).text = "Une cellule", "Deux cellules"
     document.sections[0].header.paragraphs[0].text = "Un document secret"
-    for xml in (LINK, PAGE_NUMBER, OLD_LINK, CROSSED, CHANGES, TEXT_BOX, CONTROL):
+    for xml in (LINK, PAGE_NUMBER, INDEXED, OLD_LINK, CROSSED, CHANGES, TEXT_BOX, CONTROL):
         document.element.body.insert(-1, parse_xml(xml))
     document.add_paragraph("Fin du document.")
     return _saved(document)
@@ -70,6 +70,12 @@ PAGE_NUMBER = (
     "<w:r><w:fldChar w:fldCharType='end'/></w:r><w:r><w:t xml:space='preserve'> suit</w:t>"
     "</w:r></w:p>"
 )
+INDEXED = (
+    f"<w:p {_W}><w:r><w:t>Le mot</w:t></w:r><w:r><w:fldChar w:fldCharType='begin'/></w:r>"
+    '<w:r><w:instrText> XE "mot" </w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>'
+    "<w:r><w:t xml:space='preserve'> rare</w:t></w:r></w:p>"
+)
+"""An entry of the index stands directly behind its word."""
 OLD_LINK = (
     f"<w:p {_W}><w:r><w:t xml:space='preserve'>Voir </w:t></w:r>"
     "<w:r><w:fldChar w:fldCharType='begin'/></w:r>"
@@ -136,7 +142,8 @@ text:note-class='footnote'><text:note-citation>1</text:note-citation><text:note-
 note &amp; fin.</text:p></text:note-body></text:note> sur le lit.</text:p>
 <text:p>Un  <text:s text:c='2'/>mot<text:line-break/>puis<text:tab/>deux <text:page-number>3\
 </text:page-number><office:annotation><dc:creator>A</dc:creator><text:p>Remarque</text:p>\
-</office:annotation></text:p><text:list><text:list-item><text:p>Un point</text:p>\
+</office:annotation></text:p><text:list><text:list-item><text:p>Un point\
+<text:alphabetical-index-mark text:string-value='point'/> noir</text:p>\
 </text:list-item></text:list><table:table><table:table-column/><table:table-row><table:table-cell>\
 <text:p>Une cellule</text:p></table:table-cell></table:table-row></table:table>\
 <text:p><text:a xlink:href='http://a.fr' xlink:type='simple'>Un lien</text:a></text:p><text:p/>

@@ -107,6 +107,9 @@ def test_fields_links_changes_and_boxes() -> None:
     assert (
         number.index(b"begin") < number.index(b"PAGE") < number.index(b">7<") < number.index(b"end")
     )
+    indexed = paragraph_of(found, "rare")
+    assert indexed.index(b">rare") < indexed.index(b"Le")
+    assert b' XE "mot" ' in indexed
     link = paragraph_of(found, "site")
     assert link.index(b"separate") < link.index(b"site le") < link.index(b'"end"')
     assert b"<w:hyperlink" in paragraph_of(found, "suite")
@@ -171,6 +174,7 @@ def test_an_open_document() -> None:
     assert "<text:p>fin. &amp; note Une</text:p></text:note-body>" in content
     assert "<text:span text:style-name='T1'>noir</text:span> chat Le" in content
     assert "<text:p>Remarque</text:p>" in content
+    assert ">noir point<text:alphabetical-index-mark text:string-value='point'/> Un<" in content
     assert "<text:page-number>3</text:page-number>" in content
     assert "<text:p>tete En</text:p>" in found["styles.xml"].decode()
 

@@ -33,6 +33,7 @@ FILE = """<?xml version="1.0" encoding="UTF-8"?>
       <source>Un <mrk mtype="protected">nom</mrk> <bx id="1"/>mot <g id="2">deux<ex id="1"/></g>\
 </source>
     </trans-unit>
+    <trans-unit id="10"><source>Un mot<x id="LINE_BREAK" ctype="lb"/>Deux mots</source></trans-unit>
   </body></file>
 </xliff>
 """
@@ -65,6 +66,7 @@ def test_targets() -> None:
         "7": "<target/>",
         "8": f'<target{state}><x id="START_BOLD" ctype="x-b"/>mot<x id="CLOSE_BOLD" ctype="x-b"/>'
         " Un</target>",
+        "10": f'<target{state}>mot Un<x id="LINE_BREAK" ctype="lb"/>mots Deux</target>',
     }
     assert {number: text for number, text in targets(found).items() if number != "9"} == expected
     ninth = targets(found)["9"]

@@ -107,6 +107,7 @@ def test_numbers_stand_for_spans() -> None:
     assert stand_ins.shown(sentence("Le {a} a 201 chats de {b}{c} en %dms")) == (
         "Le 302 a 201 chats de 101 en 150"
     )
+    assert stand_ins.shown(sentence("Au {n}ème étage")) == "Au 201 étage"
 
 
 @pytest.mark.parametrize(

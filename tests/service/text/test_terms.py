@@ -4,6 +4,7 @@ does."""
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 import pytest
@@ -43,6 +44,14 @@ def test_scripts_without_spaces() -> None:
         ("北京", False),
         ("天安", False),
     ]
+
+
+def test_accents_and_vowel_signs_are_parts_of_words() -> None:
+    apart = unicodedata.normalize("NFD", "un cône au théâtre")
+    assert found(apart, {"co": "x", "théâtre": "y"}) == [
+        (unicodedata.normalize("NFD", "théâtre"), False)
+    ]
+    assert found("रामायण राम", {"राम": "Rama"}) == [("राम", False)]
 
 
 def test_apostrophes_and_marks() -> None:
