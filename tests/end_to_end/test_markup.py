@@ -74,8 +74,17 @@ def test_alternatives_have_the_placeholders_too(client: httpx.Client) -> None:
 
 def test_they_can_be_left_to_the_model(client: httpx.Client) -> None:
     text = "Le fichier {name} n'existe pas."
-    answer = translate(client, text, protect_placeholders=False)
+    answer = translate(client, text, protect_placeholders=False, replace_unknowns=False)
     assert "{name}" not in answer["translatedText"]
+
+
+def test_what_the_model_does_not_know_stays(client: httpx.Client) -> None:
+    text = "Merci 😀 et à demain, Łódź !"
+    found = translate(client, text)["translatedText"]
+    assert "😀" in found
+    assert "Łódź" in found
+    left_out = translate(client, text, replace_unknowns=False)["translatedText"]
+    assert "😀" not in left_out
 
 
 def test_texts_without_any_are_translated_as_without(client: httpx.Client) -> None:
