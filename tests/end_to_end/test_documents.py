@@ -264,6 +264,36 @@ def test_a_document_that_fails_says_so(
     assert ask(client, handle, "/result").status_code == 404
 
 
+def broken(client: httpx.Client) -> None:
+    """Another client's document, which fails at once."""
+    data = {"target_lang": "EN", "source_lang": "FR"}
+    reply = client.post("/v2/document", data=data, files={"file": ("a.json", b"x")})
+    handle = deepl.DocumentHandle(**reply.raise_for_status().json())
+    until(lambda: done(client, handle), 30)
+
+
+def test_others_do_not_make_the_service_forget_a_document_before_its_time(
+    engine: ReversingEngine,
+) -> None:
+    """While it is translated, and when it has just been."""
+    settings = Settings(documents=DocumentSettings(max_waiting=2, keep_files=1))
+    engine.hold()
+    with (
+        live_server(settings, serving(engine)) as url,
+        httpx.Client(base_url=url) as client,
+        closing(deepl.DeepLClient("any:fx", server_url=url)) as translator,
+    ):
+        first = started(translator)
+        until(lambda: len(engine.jobs) > 0, 30)
+        for _ in range(4):
+            broken(client)
+        assert ask(client, first).json()["status"] == "translating"
+        engine.release()
+        until(lambda: done(client, first), 30)
+        broken(client)
+        assert ask(client, first, "/result").content == ENGLISH
+
+
 def test_a_deadline_ends_it(engine: ReversingEngine) -> None:
     settings = Settings(documents=DocumentSettings(deadline_seconds=3))
     engine.hold()
