@@ -125,6 +125,34 @@ async def test_too_many_requests(client: httpx.AsyncClient) -> None:
         assert 1 <= int(reply.headers["Retry-After"]) <= 3600
 
 
+@pytest.mark.parametrize("rates", ["1/hour;3/day", "3/day;1/hour"])
+async def test_requests_that_are_refused_use_up_no_rate(
+    client: httpx.AsyncClient, access: AccessSettings, rates: str
+) -> None:
+    """In whatever order the rates are. With the shorter one gone, the longer one shows it."""
+
+    async def statuses(rates: str) -> list[int]:
+        assert access.keys_file is not None
+        write(access.keys_file, [Key(name="fast", sha256=digest("fast"), rates=rates)])
+        headers = {"X-API-Key": "fast"}
+        replies = [await client.get("/v2/usage", headers=headers) for _ in range(4)]
+        return [reply.status_code for reply in replies]
+
+    assert await statuses(rates) == [200, 429, 429, 429]
+    assert await statuses("3/day") == [200, 200, 429, 429]
+
+
+async def test_whoever_is_refused_is_told_of_the_rate_that_lasts_longest(
+    client: httpx.AsyncClient, access: AccessSettings
+) -> None:
+    assert access.keys_file is not None
+    write(access.keys_file, [Key(name="both", sha256=digest("both"), rates="1/minute;1/day")])
+    headers = {"X-API-Key": "both"}
+    replies = [await client.get("/v2/usage", headers=headers) for _ in range(2)]
+    assert replies[1].json() == {"message": "Slowdown: 1 per 1 day"}
+    assert int(replies[1].headers["Retry-After"]) > 60
+
+
 async def test_a_quota(client: httpx.AsyncClient, engine: ReversingEngine) -> None:
     headers = {"Authorization": "DeepL-Auth-Key poor"}
 
