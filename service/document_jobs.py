@@ -104,6 +104,7 @@ class DocumentJobs:
 
     async def stop(self) -> None:
         """End all jobs."""
+        self._translator.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
