@@ -228,7 +228,7 @@ class TestTextsInSeveralLanguages:
         engine.hold()
         body = {"text": [self.FRENCH, self.GERMAN], "target_lang": "EN"}
         asking = asyncio.create_task(client.post("/v2/translate", json=body, headers=POOR))
-        while len(engine.jobs) < 2:  # noqa: ASYNC110 (it happens in a thread)
+        while len(engine.jobs) < 2:  # noqa: ASYNC110 (detecting takes a thread)
             await asyncio.sleep(0)
         engine.jobs[1].fail(ModelFailure("broken"))
         assert (await asking).status_code == 500
