@@ -70,8 +70,7 @@ class DocumentJobs:
         self._translator.require_room()
         self._translator.check(request)
         job = DocumentJob()
-        while len(self._jobs) >= self._most:
-            self._forget(next(iter(self._jobs)))
+        self._make_room()
         self._jobs[job.id] = job
         task = asyncio.create_task(self._run(job, request))
         self._tasks.add(task)
@@ -105,6 +104,7 @@ class DocumentJobs:
 
     async def stop(self) -> None:
         """End all jobs."""
+        self._translator.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -119,7 +119,14 @@ class DocumentJobs:
             job.error = FAILED
         finally:
             job.finished = True
+            self._jobs[job.id] = self._jobs.pop(job.id)  # the latest to end
         asyncio.get_running_loop().call_later(self._seconds, self._forget, job.id)
+
+    def _make_room(self) -> None:
+        """Forget those that ended first. Of those under way there are never too many."""
+        ended = [job.id for job in self._jobs.values() if job.finished]
+        for job_id in ended[: max(0, len(self._jobs) - self._most + 1)]:
+            self._forget(job_id)
 
     def _forget(self, job_id: str) -> None:
         self._jobs.pop(job_id, None)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from service.access.account import Charge, bill
 from service.document_store import TranslatedDocument
 from service.documents.file_types import MEDIA_TYPES
 from service.documents.isolation import DocumentReader
@@ -135,16 +136,20 @@ class DocumentTranslator:
         """Translate a document. Cancelling it frees what it holds.
 
         Raises:
+            QuotaExceeded: its key has too few characters left for all of it.
             ServiceError: as check(), the reader and the translator.
         """
         self.check(request)
         deadline = time.monotonic() + self._settings.deadline_seconds
-        with self._waits(progress):
+        with self._waits(progress), bill() as charge:
             try:
                 async with asyncio.timeout(self._settings.deadline_seconds), self._places:
-                    return await self._translated(request, progress, deadline)
+                    return await self._translated(request, progress, deadline, charge)
             except TimeoutError:
                 raise DeadlineExceeded("The document took longer than it may.") from None
+            except asyncio.CancelledError:
+                self.require_open()  # who stops the service does not leave, and is not charged
+                raise
 
     @contextmanager
     def _waits(self, progress: Progress) -> Iterator[None]:
@@ -156,13 +161,14 @@ class DocumentTranslator:
             self._waiting.remove(progress)
 
     async def _translated(
-        self, request: DocumentRequest, progress: Progress, deadline: float
+        self, request: DocumentRequest, progress: Progress, deadline: float, charge: Charge
     ) -> TranslatedDocument:
         self.require_open()
         progress.begun = time.monotonic()
         texts, form = await self._reader.texts(request.extension, request.content)
         progress.characters = sum(map(_characters, texts))
         source = request.source or await asyncio.to_thread(self._source, texts, request, form)
+        charge(self._work(progress, source, request.target))
         translations: list[str] = []
         for part in _parts(texts):
             asked = self._request(part, source, request.target, form, deadline)
@@ -173,6 +179,12 @@ class DocumentTranslator:
         )
         name, media_type = _name(request), MEDIA_TYPES[request.extension]
         return TranslatedDocument(name, media_type, content)
+
+    def _work(self, progress: Progress, source: str, target: str) -> int:
+        """Characters that are to be translated: none that are in the target language already."""
+        languages = self._served().languages
+        left_alone = languages.leaves_alone(languages.resolve(source, target))
+        return 0 if left_alone else progress.characters
 
     def require_open(self) -> None:
         """Raises ShuttingDown if no more is to be done."""

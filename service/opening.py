@@ -33,8 +33,8 @@ from service.translator import Text
 MODEL = "model"
 """What the engine calls the model of a model directory."""
 ONE_MODEL = (
-    "This service has one model. SEQ2SEQ_MODELS__DIRECTORY names a folder of models that can be "
-    "loaded and unloaded."
+    "This service has one model, which changes when it is started again. SEQ2SEQ_MODELS__DIRECTORY "
+    "names a folder of models that can be loaded, reloaded and unloaded."
 )
 WARM_UP = "1, 2, 3."
 WARM_UP_SECONDS = 60.0
@@ -191,18 +191,16 @@ class OneModel:
         return [self._known]
 
     def versions(self) -> Mapping[str, Sequence[str]]:
-        """The model."""
-        return {self._known.name: [self._known.version]}
+        """None that could be loaded."""
+        return {}
 
     def find(self, name: str, version: str | None, variant: str | None) -> KnownModel:
-        """The model as it is.
+        """Nothing.
 
         Raises:
-            Disabled: it was asked for another one, or for another variant.
+            Disabled: always. Its files may be others by now, but it stays as it was loaded.
         """
-        if (name, version or ONLY_VERSION) != (self._known.name, self._known.version) or variant:
-            raise Disabled(ONE_MODEL)
-        return self._known
+        raise Disabled(ONE_MODEL)
 
     def load(self, known: KnownModel) -> ServedModel:
         """The model, which is loaded."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from service.access.account import charged
 from service.catalogue.catalogue import Catalogue
 from service.domain import DetectedLanguage, Format, TextTranslation, TranslationRequest
 from service.text.document import document
@@ -25,6 +26,13 @@ class TextTranslator(Protocol):
 
     async def translate(self, request: TranslationRequest) -> list[TextTranslation]:
         """One translation for each text, in order."""
+
+    def leaves_alone(self, request: TranslationRequest) -> bool:
+        """Whether nothing is to be done, because source and target are the same.
+
+        Raises:
+            UnsupportedLanguage: no model translates this pair.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +120,16 @@ async def translate_each(
     """Translate each text from a language of its own.
 
     Raises:
+        QuotaExceeded: the key of the request has too few characters left for all of them.
         ServiceError: what the translator raises, and nothing is translated any further.
     """
     places: dict[str, list[int]] = {}
     for place, source in enumerate(sources):
         places.setdefault(source, []).append(place)
     parts = {source: _part(request, source, where) for source, where in places.items()}
-    found = await _all_translated(translator, parts)
+    work = [one for one in parts.values() if not translator.leaves_alone(one)]
+    with charged(sum(len(text) for one in work for text in one.texts)):  # for all, or for none
+        found = await _all_translated(translator, parts)
     translations = {
         place: one
         for source, where in places.items()

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 
 from service.errors import Disabled, InvalidSettings
@@ -24,6 +25,7 @@ class Suggestions:
         self._lock = threading.Lock()
         try:
             path.touch(mode=0o600)
+            path.open("ab").close()  # touching a folder is allowed
         except OSError as error:
             raise InvalidSettings(
                 f"SEQ2SEQ_SUGGESTIONS__FILE: {path} can't be written: {error.strerror}."
@@ -34,18 +36,24 @@ class Suggestions:
 
         Raises:
             Disabled: the file would grow beyond its size.
-            NotStored: the disk is full.
+            NotStored: the disk is full, or the file can't be written any more.
         """
         line = (json.dumps(suggestion, ensure_ascii=False) + "\n").encode()
-        with self._lock, self._path.open("ab", buffering=0) as file:
-            size = file.tell()
-            if size + len(line) > self._max_bytes:
-                raise Disabled(FULL)
+        with self._lock:
             try:
-                while line:
-                    line = line[file.write(line) :]
-                os.fsync(file.fileno())
+                with self._path.open("ab", buffering=0) as file:
+                    self._append(file, line)
             except OSError as error:
-                # The next line must not begin behind half of this one.
-                os.truncate(self._path, size)
                 raise not_stored(self._path, error) from error
+
+    def _append(self, file: FileIO, line: bytes) -> None:
+        size = file.tell()
+        if size + len(line) > self._max_bytes:
+            raise Disabled(FULL)
+        try:
+            while line:
+                line = line[file.write(line) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)  # the next line must not begin behind half of this one
+            raise

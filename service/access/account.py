@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from service.access.usage import Usage
-from service.errors import QuotaExceeded, ServiceError
+from service.errors import QuotaExceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +49,46 @@ class Account:
 
 
 ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
-"""The account of the request that the current task works for; tasks that it starts inherit it."""
+"""The account of the request that the current task works for; tasks that it starts inherit it. None
+where there is none, and for work that is paid already."""
+Charge: TypeAlias = Callable[[int], None]
+"""Counts characters. Raises QuotaExceeded if so many are not left; none were counted then."""
+
+
+@contextmanager
+def bill() -> Iterator[Charge]:
+    """What charges the current account, for all that is done inside: it is not charged by others.
+
+    Whatever ends by an error is not charged. The work for a client that leaves, which is cancelled,
+    is.
+    """
+    account = ACCOUNT.get()
+    counted = 0
+
+    def charge(characters: int) -> None:
+        nonlocal counted
+        if account is not None:
+            account.charge(characters)
+            counted += characters
+
+    token = ACCOUNT.set(None)
+    try:
+        yield charge
+    except Exception:
+        if account is not None:
+            account.refund(counted)
+        raise
+    finally:
+        ACCOUNT.reset(token)
 
 
 @contextmanager
 def charged(characters: int) -> Iterator[None]:
-    """Charge the current account for what is done inside.
-
-    An error of the service's is not charged. The work for a client that leaves is.
+    """Charge the current account for what is done inside, as bill() does.
 
     Raises:
         QuotaExceeded: too few characters are left.
     """
-    account = ACCOUNT.get()
-    if account is None:
+    with bill() as charge:
+        charge(characters)
         yield
-        return
-    account.charge(characters)
-    try:
-        yield
-    except ServiceError:
-        account.refund(characters)
-        raise

@@ -63,10 +63,18 @@ class Doors:
         return Account(key.name, quota, self._usage, key.admin)
 
     def _count(self, rates: Sequence[RateLimitItem], client: str) -> None:
+        """Count a request that is let in; one that is refused uses up none of the rates."""
+        used_up = [rate for rate in rates if not self._limiter.test(rate, client)]
+        if used_up:
+            raise self._refusal(used_up, client)
         for rate in rates:
-            if not self._limiter.hit(rate, client):
-                reset = self._limiter.get_window_stats(rate, client).reset_time
-                raise TooManyRequests(f"Slowdown: {rate}", max(1, math.ceil(reset - time.time())))
+            self._limiter.hit(rate, client)
+
+    def _refusal(self, used_up: Sequence[RateLimitItem], client: str) -> TooManyRequests:
+        """That of the rate that lasts longest: there is no use in coming back before."""
+        stats = self._limiter.get_window_stats
+        reset, rate = max((stats(rate, client).reset_time, rate) for rate in used_up)
+        return TooManyRequests(f"Slowdown: {rate}", max(1, math.ceil(reset - time.time())))
 
 
 def network_of(address: str) -> str:

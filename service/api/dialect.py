@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
@@ -90,7 +91,7 @@ class Dialects:
 
     def of(self, scope: Scope) -> Dialect:
         """The dialect of a request. One of them has the empty prefix."""
-        path = scope["path"]
+        path = get_route_path(scope)
         return next(dialect for dialect in self._dialects if path.startswith(dialect.prefix))
 
     def word_errors(self, app: FastAPI) -> None:

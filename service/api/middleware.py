@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 
 import structlog
+from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -128,7 +129,7 @@ class BodyLimit:
     def __init__(
         self, app: ASGIApp, *, max_bytes: int, uploads: Mapping[str, int] | None = None
     ) -> None:
-        """uploads: other limits, by path."""
+        """uploads: other limits, by path, as the routes have it."""
         self._app = app
         self._max_bytes = max_bytes
         self._uploads = uploads or {}
@@ -137,7 +138,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        max_bytes = self._uploads.get(scope["path"], self._max_bytes)
+        max_bytes = self._uploads.get(get_route_path(scope), self._max_bytes)
         body = _BoundedBody(receive, max_bytes, _content_length(scope))
         await self._app(scope, body.receive, _LastWord(body, send).send)
 

@@ -96,7 +96,7 @@ def router(dialect: Dialect) -> APIRouter:
     )
     async def reload_model(name: str, service: ServiceDep) -> Response:
         """The same as to load the newest version, of a model that is served, in the variant that it
-        was loaded in."""
+        was loaded in. A service without a folder of models refuses it."""
         return JSONResponse(_version(await service.catalogue.reload(name)))
 
     @routes.post(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry import context, trace
+from starlette._utils import get_route_path
 
 from service.errors import InvalidSettings
 
@@ -104,7 +105,7 @@ def telemetry_of(tracing: Tracing | None, untraced: Container[str]) -> Telemetry
         logs=False,
         operation_spans=False,
         auto_configure=False,
-        exclude=lambda scope: scope["path"] in untraced,
+        exclude=lambda scope: get_route_path(scope) in untraced,
     )
 
 

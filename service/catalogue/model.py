@@ -79,7 +79,7 @@ class Models(Protocol):
         """What to serve from the start, at least one; the first one is the default."""
 
     def versions(self) -> Mapping[str, Sequence[str]]:
-        """Every model that is there, by name, with its versions, the newest first."""
+        """Every model that could be loaded, by name, with its versions, the newest first."""
 
     def find(self, name: str, version: str | None, variant: str | None) -> KnownModel:
         """A model.
@@ -89,6 +89,7 @@ class Models(Protocol):
         Raises:
             ModelNotFound: there is no such model, or no such version of it.
             InvalidPackage: it can't be loaded.
+            Disabled: models are not loaded while the service runs.
         """
 
     def load(self, known: KnownModel) -> ServedModel:

@@ -45,6 +45,15 @@ class Translator:
         """Wait until every request under way has ended; False if it took longer."""
         return await self._admission.drained(seconds)
 
+    def leaves_alone(self, request: TranslationRequest) -> bool:
+        """Whether nothing is to be done, because source and target are the same.
+
+        Raises:
+            UnsupportedLanguage: no model translates this pair.
+            InvalidRequest: no model of this name is served.
+        """
+        return not self._catalogue.routes.find(request.source, request.target, request.model)
+
     async def translate(
         self, request: TranslationRequest, on_sentence: OnSentence | None = None
     ) -> list[TextTranslation]:

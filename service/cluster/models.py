@@ -72,18 +72,15 @@ class IngressModels:
         return self._known
 
     def versions(self) -> Mapping[str, Sequence[str]]:
-        """All of them, whatever else the folder has."""
-        return {one.name: [one.version] for one in self._known}
+        """None that could be loaded, whatever the folder has."""
+        return {}
 
     def find(self, name: str, version: str | None, variant: str | None) -> KnownModel:
-        """One of them.
+        """Nothing.
 
         Raises:
-            Disabled: it was asked for another one, or for another variant.
+            Disabled: always.
         """
-        for one in self._known:
-            if (name, version or one.version) == (one.name, one.version) and not variant:
-                return one
         raise Disabled(FIXED)
 
     def load(self, known: KnownModel) -> ServedModel:

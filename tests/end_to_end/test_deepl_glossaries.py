@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -238,6 +239,19 @@ def test_a_glossary_on_a_full_disk(
     )
     assert list(directory.iterdir()) == []
     assert client.post("/v2/glossaries", json=body).status_code == 201
+
+
+def test_a_glossary_when_the_folder_is_there_no_more(client: httpx.Client, directory: Path) -> None:
+    body = {"name": "a", "source_lang": "fr", "target_lang": "en", "entries": "chat\tcat"}
+    made = client.post("/v2/glossaries", json=body).json()["glossary_id"]
+    shutil.rmtree(directory)
+    directory.touch()
+    for reply in (
+        client.post("/v2/glossaries", json=body),
+        client.delete(f"/v2/glossaries/{made}"),
+    ):
+        assert reply.status_code == 507
+        assert reply.json()["message"] == "It could not be stored: Not a directory."
 
 
 @pytest.mark.parametrize(

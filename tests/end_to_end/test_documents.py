@@ -13,8 +13,10 @@ import docx
 import httpx
 import pytest
 
+from service.access.keys import Key, digest, write
+from service.access.usage import Usage
 from service.documents.file_types import MEDIA_TYPES
-from service.settings import DocumentSettings, SchedulingSettings, Settings
+from service.settings import AccessSettings, DocumentSettings, SchedulingSettings, Settings
 from tests.end_to_end.conftest import FR_EN, Process, live_server, until
 from tests.service.api.reversing import ReversingEngine, serving
 from tests.service.documents import office_samples as samples
@@ -264,6 +266,36 @@ def test_a_document_that_fails_says_so(
     assert ask(client, handle, "/result").status_code == 404
 
 
+def broken(client: httpx.Client) -> None:
+    """Another client's document, which fails at once."""
+    data = {"target_lang": "EN", "source_lang": "FR"}
+    reply = client.post("/v2/document", data=data, files={"file": ("a.json", b"x")})
+    handle = deepl.DocumentHandle(**reply.raise_for_status().json())
+    until(lambda: done(client, handle), 30)
+
+
+def test_others_do_not_make_the_service_forget_a_document_before_its_time(
+    engine: ReversingEngine,
+) -> None:
+    """While it is translated, and when it has just been."""
+    settings = Settings(documents=DocumentSettings(max_waiting=2, keep_files=1))
+    engine.hold()
+    with (
+        live_server(settings, serving(engine)) as url,
+        httpx.Client(base_url=url) as client,
+        closing(deepl.DeepLClient("any:fx", server_url=url)) as translator,
+    ):
+        first = started(translator)
+        until(lambda: len(engine.jobs) > 0, 30)
+        for _ in range(4):
+            broken(client)
+        assert ask(client, first).json()["status"] == "translating"
+        engine.release()
+        until(lambda: done(client, first), 30)
+        broken(client)
+        assert ask(client, first, "/result").content == ENGLISH
+
+
 def test_a_deadline_ends_it(engine: ReversingEngine) -> None:
     settings = Settings(documents=DocumentSettings(deadline_seconds=3))
     engine.hold()
@@ -286,3 +318,80 @@ def test_shutting_down_ends_it(start: Callable[..., Process]) -> None:
         until(lambda: process.logged("draining"))
         process.tell("release")
         assert process.popen.wait(30) == 0
+
+
+class TestOfAKey:
+    """A document is charged as a whole, or not at all."""
+
+    TEXT = b"mot\n" * 100  # more than is translated at a time
+    CHARACTERS = 300
+
+    @pytest.fixture
+    def quota(self) -> int:
+        return self.CHARACTERS
+
+    @pytest.fixture
+    def deadline_seconds(self) -> float:
+        return 900
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path, quota: int, deadline_seconds: float) -> Settings:
+        keys = tmp_path / "keys"
+        write(keys, [Key(name="one", sha256=digest("one"), characters_per_month=quota)])
+        return Settings(
+            access=AccessSettings(keys_file=keys, usage_file=tmp_path / "usage.sqlite"),
+            documents=DocumentSettings(deadline_seconds=deadline_seconds),
+        )
+
+    @pytest.fixture
+    def client(self, url: str) -> Iterator[httpx.Client]:
+        with httpx.Client(base_url=url, headers={"X-API-Key": "one"}) as client:
+            yield client
+
+    @pytest.fixture
+    def translator(self, url: str) -> Iterator[deepl.DeepLClient]:
+        with closing(deepl.DeepLClient("one", server_url=url)) as translator:
+            yield translator
+
+    def used(self, client: httpx.Client) -> int:
+        count: int = client.get("/v2/usage").json()["character_count"]
+        return count
+
+    def test_what_is_billed_is_counted(self, translator: deepl.DeepLClient) -> None:
+        status = translator.translate_document(
+            self.TEXT, io.BytesIO(), source_lang="FR", target_lang="DE", filename="a.txt"
+        )
+        assert status.billed_characters == self.CHARACTERS
+        assert translator.get_usage().character.count == self.CHARACTERS
+
+    def test_a_document_in_the_target_language_is_free(self, client: httpx.Client) -> None:
+        reply = upload(client, "a.txt", self.TEXT * 2, source="en")
+        assert fetched(client, reply).content == self.TEXT * 2
+        assert self.used(client) == 0
+
+    @pytest.mark.parametrize("quota", [CHARACTERS - 1])
+    def test_too_few_characters_are_left(
+        self, client: httpx.Client, engine: ReversingEngine
+    ) -> None:
+        assert "Quota exceeded" in error(upload(client, "a.txt", self.TEXT), 403)
+        assert (self.used(client), engine.jobs) == (0, [])
+
+    @pytest.mark.parametrize("deadline_seconds", [5])
+    def test_its_deadline_passes(self, client: httpx.Client, engine: ReversingEngine) -> None:
+        engine.hold()
+        error(upload(client, "a.txt", self.TEXT), 504)
+        assert self.used(client) == 0
+
+    def test_the_service_stops(
+        self, settings: Settings, engine: ReversingEngine, tmp_path: Path
+    ) -> None:
+        engine.hold()
+        with (
+            live_server(settings, serving(engine)) as url,
+            closing(deepl.DeepLClient("one", server_url=url)) as translator,
+        ):
+            started(translator, self.TEXT)
+            until(lambda: len(engine.jobs) > 0, 30)
+            assert translator.get_usage().character.count == self.CHARACTERS
+        with Usage(tmp_path / "usage.sqlite") as usage:
+            assert usage.of("one") == 0

@@ -236,10 +236,24 @@ def test_a_suggestion_on_a_full_disk(
     assert file.read_bytes() == kept * 2
 
 
+def test_a_suggestion_when_the_file_can_not_be_opened_any_more(
+    taking: httpx.Client, file: Path
+) -> None:
+    file.unlink()
+    file.mkdir()
+    reply = taking.post("/suggest", json=SUGGESTION)
+    assert error(reply, 507) == "It could not be stored: Is a directory."
+    file.rmdir()
+    assert taking.post("/suggest", json=SUGGESTION).status_code == 200
+
+
 @pytest.mark.anyio
-async def test_a_file_that_can_not_be_written_is_found_out_at_start(tmp_path: Path) -> None:
-    settings = Settings(suggestions=SuggestionSettings(file=tmp_path / "missing" / "file"))
+@pytest.mark.parametrize("name", ["missing/file", "."])
+async def test_a_file_that_can_not_be_written_is_found_out_at_start(
+    tmp_path: Path, name: str
+) -> None:
+    settings = Settings(suggestions=SuggestionSettings(file=tmp_path / name))
     app = create_app(settings, serving(ReversingEngine()))
-    with pytest.raises(InvalidSettings, match="SEQ2SEQ_SUGGESTIONS__FILE"):
+    with pytest.raises(InvalidSettings, match=r"SEQ2SEQ_SUGGESTIONS__FILE: .* can't be written"):
         async with app.router.lifespan_context(app):
             pass

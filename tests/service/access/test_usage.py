@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -73,8 +74,28 @@ def test_what_failed_is_not_charged(account: Account) -> None:
     with pytest.raises(ModelFailure), charged(20):
         raise ModelFailure("broken")
     assert account.characters == 10
+    with pytest.raises(RuntimeError), charged(20):
+        raise RuntimeError("a defect")
+    assert account.characters == 10
     with pytest.raises(QuotaExceeded), charged(91):
         raise AssertionError("let in")
     ACCOUNT.reset(token)
     with charged(1000):
         assert account.characters == 10
+
+
+def test_what_is_charged_as_a_whole_is_not_charged_in_parts(account: Account) -> None:
+    token = ACCOUNT.set(account)
+    with charged(60), charged(60):
+        assert account.characters == 60
+    with charged(40):
+        assert account.characters == 100
+    ACCOUNT.reset(token)
+
+
+def test_work_that_a_client_has_left_is_charged(account: Account) -> None:
+    token = ACCOUNT.set(account)
+    with pytest.raises(asyncio.CancelledError), charged(10):
+        raise asyncio.CancelledError
+    assert account.characters == 10
+    ACCOUNT.reset(token)

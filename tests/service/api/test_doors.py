@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ import pytest
 from fastapi import FastAPI
 
 from service.access.keys import Key, digest, write
+from service.app import create_app
 from service.errors import ModelFailure
+from service.package.manifest import LanguagePair
 from service.settings import AccessSettings, LimitSettings, Settings
 from tests.service.api.every_route import every_route
-from tests.service.api.reversing import ReversingEngine
+from tests.service.api.reversing import ReversingEngine, serving
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "s2s_the-key"
+POOR = {"X-API-Key": "poor"}
 BODY = {"q": "a b c", "source": "fr", "target": "en"}
 DEEPL = {"text": ["a b c"], "source_lang": "FR", "target_lang": "EN"}
 OPEN = {
@@ -125,6 +129,34 @@ async def test_too_many_requests(client: httpx.AsyncClient) -> None:
         assert 1 <= int(reply.headers["Retry-After"]) <= 3600
 
 
+@pytest.mark.parametrize("rates", ["1/hour;3/day", "3/day;1/hour"])
+async def test_requests_that_are_refused_use_up_no_rate(
+    client: httpx.AsyncClient, access: AccessSettings, rates: str
+) -> None:
+    """In whatever order the rates are. With the shorter one gone, the longer one shows it."""
+
+    async def statuses(rates: str) -> list[int]:
+        assert access.keys_file is not None
+        write(access.keys_file, [Key(name="fast", sha256=digest("fast"), rates=rates)])
+        headers = {"X-API-Key": "fast"}
+        replies = [await client.get("/v2/usage", headers=headers) for _ in range(4)]
+        return [reply.status_code for reply in replies]
+
+    assert await statuses(rates) == [200, 429, 429, 429]
+    assert await statuses("3/day") == [200, 200, 429, 429]
+
+
+async def test_whoever_is_refused_is_told_of_the_rate_that_lasts_longest(
+    client: httpx.AsyncClient, access: AccessSettings
+) -> None:
+    assert access.keys_file is not None
+    write(access.keys_file, [Key(name="both", sha256=digest("both"), rates="1/minute;1/day")])
+    headers = {"X-API-Key": "both"}
+    replies = [await client.get("/v2/usage", headers=headers) for _ in range(2)]
+    assert replies[1].json() == {"message": "Slowdown: 1 per 1 day"}
+    assert int(replies[1].headers["Retry-After"]) > 60
+
+
 async def test_a_quota(client: httpx.AsyncClient, engine: ReversingEngine) -> None:
     headers = {"Authorization": "DeepL-Auth-Key poor"}
 
@@ -157,6 +189,57 @@ async def test_a_request_that_fails_is_not_charged(
     assert (await client.post("/translate", json=BODY, headers=headers)).status_code == 500
     usage = (await client.get("/v2/usage", headers=headers)).json()
     assert usage["character_count"] == 0
+
+
+class TestTextsInSeveralLanguages:
+    """All of them are charged, or none."""
+
+    FRENCH, GERMAN, ENGLISH = "le chat dort", "der Hund", "the cat is sleeping in the house"
+
+    @pytest.fixture
+    async def app(self, settings: Settings, engine: ReversingEngine) -> AsyncIterator[FastAPI]:
+        pairs = [LanguagePair(source=source, target="en") for source in ("fr", "de")]
+        app = create_app(settings, serving(engine, pairs))
+        async with app.router.lifespan_context(app):
+            yield app
+
+    async def answer(self, client: httpx.AsyncClient, *texts: str, **more: Any) -> tuple[int, int]:
+        """Its status, and the characters that the key has then."""
+        body = {"q": list(texts), "source": "auto", "target": "en"} | more
+        status = (await client.post("/translate", json=body, headers=POOR)).status_code
+        usage = (await client.get("/v2/usage", headers=POOR)).json()
+        return status, usage["character_count"]
+
+    async def test_those_in_the_target_language_already_are_free(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        assert await self.answer(client, self.FRENCH, self.ENGLISH) == (200, len(self.FRENCH))
+        assert await self.answer(client, self.GERMAN) == (200, 20)
+
+    async def test_there_are_enough_characters_for_some_only(
+        self, client: httpx.AsyncClient, engine: ReversingEngine
+    ) -> None:
+        assert await self.answer(client, self.FRENCH, self.GERMAN + "e") == (403, 0)
+        assert engine.jobs == []
+
+    async def test_one_of_them_fails(
+        self, client: httpx.AsyncClient, engine: ReversingEngine
+    ) -> None:
+        engine.hold()
+        body = {"text": [self.FRENCH, self.GERMAN], "target_lang": "EN"}
+        asking = asyncio.create_task(client.post("/v2/translate", json=body, headers=POOR))
+        while len(engine.jobs) < 2:  # noqa: ASYNC110 (detecting takes a thread)
+            await asyncio.sleep(0)
+        engine.jobs[1].fail(ModelFailure("broken"))
+        assert (await asking).status_code == 500
+        assert (await client.get("/v2/usage", headers=POOR)).json()["character_count"] == 0
+
+    async def test_the_deadline_of_all_passes(
+        self, client: httpx.AsyncClient, engine: ReversingEngine
+    ) -> None:
+        engine.hold()
+        found = await self.answer(client, self.FRENCH, self.GERMAN, deadline_seconds=0.1)
+        assert found == (504, 0)
 
 
 async def test_front_ends_are_told(client: httpx.AsyncClient) -> None:

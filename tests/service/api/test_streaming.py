@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from service.domain import FinishReason, Hypothesis
 from service.errors import ModelFailure
 from tests.service.api.reversing import ReversingEngine
 from tests.service.api.test_libretranslate import FR_EN, refusal, translate
@@ -114,3 +117,21 @@ async def test_what_fails_before_the_first_sentence_has_its_status(
         "/translate", json=FR_EN | {"q": "a", "stream": True, "deadline_seconds": 0.01}
     )
     assert reply.status_code == 504
+
+
+async def test_what_fails_later_is_an_event_counted_and_logged(
+    client: httpx.AsyncClient,
+    engine: ReversingEngine,
+    logged: Callable[[], list[dict[str, Any]]],
+) -> None:
+    engine.hold()
+    body = FR_EN | {"q": "a\nb\nc", "stream": True}
+    asking = asyncio.create_task(client.post("/translate", json=body))
+    while len(engine.jobs) < 2:  # noqa: ASYNC110 (the service answers in this thread)
+        await asyncio.sleep(0)
+    engine.jobs[0].finish((Hypothesis((), 0.0, FinishReason.END),))
+    engine.jobs[1].fail(ModelFailure("The model could not translate this text."))
+    assert [name for name, _ in events((await asking).text)] == ["sentence", "error"]
+    (line,) = logged()
+    assert (line["status"], line["error"]) == (200, "ModelFailure")
+    assert 'seq2seq_errors_total{kind="ModelFailure"} 1.0' in (await client.get("/metrics")).text

@@ -79,11 +79,14 @@ async def test_spans_hold_no_user_text_and_no_key(
     assert SECRET not in "".join(map(ReadableSpan.to_json, spans))
 
 
+@pytest.mark.parametrize("prefix", ["", "/fr"])
 async def test_probes_are_not_traced(
-    client: httpx.AsyncClient, exporter: InMemorySpanExporter
+    app: FastAPI, exporter: InMemorySpanExporter, prefix: str
 ) -> None:
-    await client.get("/health/live")
-    await client.get("/metrics")
+    transport = httpx.ASGITransport(app, root_path=prefix)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        for path in ("/health/live", "/metrics"):
+            assert (await client.get(f"{prefix}{path}")).status_code == 200
     assert exporter.get_finished_spans() == ()
 
 

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from service.api.dependencies import while_connected
-from service.api.dialect import INTERNAL_ERROR
+from service.api.dialect import ERROR_KIND, INTERNAL_ERROR
 from service.api.status import status_of
 from service.domain import SentenceTranslation, TextTranslation
 from service.errors import ServiceError
@@ -49,7 +49,7 @@ async def stream(
     except BaseException:
         progress.cancel()
         raise
-    return _Stream(progress, _events(first, progress, sentence, reply))
+    return _Stream(progress, _events(first, progress, sentence, reply, request.scope))
 
 
 class _Progress:
@@ -98,6 +98,7 @@ async def _events(
     progress: _Progress,
     sentence: Callable[[SentenceTranslation], dict[str, Any]],
     reply: Callable[[list[TextTranslation]], dict[str, Any]],
+    scope: Scope,
 ) -> AsyncIterator[bytes]:
     try:
         while isinstance(told, SentenceTranslation):
@@ -105,6 +106,7 @@ async def _events(
             told = await progress.next()
         yield _event("done", reply(told))
     except ServiceError as error:
+        scope[ERROR_KIND] = type(error).__name__
         yield _event("error", {"error": str(error), "status": status_of(error)})
     except Exception:
         yield _event("error", {"error": INTERNAL_ERROR, "status": 500})
