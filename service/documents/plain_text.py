@@ -36,10 +36,16 @@ def read(content: bytes, limits: Limits) -> PlainText:
 
 
 def replaced(text: str, spans: Sequence[tuple[int, int]], others: Sequence[str]) -> str:
-    """The text with others in place of some of its characters, in order."""
+    """The text with others in place of some of its characters, in order.
+
+    Raises:
+        ValueError: spans overlap, or are in another order.
+    """
     parts: list[str] = []
     position = 0
     for (start, end), other in zip(spans, others, strict=True):
+        if start < position:
+            raise ValueError("spans overlap")  # or the file would have some text twice
         parts += text[position:start], other
         position = end
     return "".join((*parts, text[position:]))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.documents.plain_text import replaced
 from service.errors import InvalidDocument
 from tests.service.documents.reading import contents, filled, translated
 from tests.service.text.test_html import elements
@@ -57,6 +58,12 @@ def test_what_is_no_text_is_refused(content: bytes) -> None:
 def test_empty_files_stay_empty() -> None:
     for extension in (".txt", ".md", ".html", ".srt", ".po"):
         assert translated(extension, b"") == b""
+
+
+@pytest.mark.parametrize("spans", [[(0, 3), (2, 4)], [(4, 5), (0, 1)]])
+def test_no_text_is_replaced_twice(spans: list[tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match="overlap"):
+        replaced("un mot", spans, ["a", "b"])
 
 
 def test_json_values_are_translated() -> None:
