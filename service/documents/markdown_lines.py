@@ -44,10 +44,13 @@ class Lines:
         found: list[int] = []
         for line in content.split("\n"):
             start, source = self._lines[number]
-            column = source.rfind(line)
+            bare = line.lstrip(" ")
+            column = source.rfind(bare)
             if column < 0:
                 return []
-            found += range(start + column, start + column + len(line))
+            # markdown-it has several spaces for a tab; what is before a line's text never counts.
+            found += [start + column - 1] * (len(line) - len(bare))
+            found += range(start + column, start + column + len(bare))
             found.append(start + len(source))  # the line break
             number += 1
         return [*found[:-1], found[-2] + 1]

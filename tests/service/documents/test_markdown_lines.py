@@ -61,3 +61,21 @@ def test_a_backslash_at_the_end_of_a_cell_does_not_hide_its_end() -> None:
     table = "|un|deux|\n|--|--|\n|le chat|dort|\n"
     found = filled(".md", table, lambda text: text.replace("chat", "\\")).decode()
     assert [one.content for one in paragraphs(found)] == ["un", "deux", "le chat", "dort"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- deux chats\n\tla suite\n",
+        "1. Le chat dort\n\tsur le lit.\n",
+        "- un\n\n\tdeux trois\n\tquatre\n",
+        "- un\n\t- deux\n\t\tla suite\n",
+        "- un\n  - deux\n\t trois  \n\tquatre\n",
+        "> - un `a\n> \tb` deux\n>\tla suite\n",
+        "-\tun\r\n\tdeux\r\n",
+    ],
+)
+def test_lines_behind_tabs_are_translated(text: str) -> None:
+    assert filled(".md", text).decode() == text
+    expected = re.sub(r"(`[^`]*`)|\w+", lambda found: found[1] or found[0].upper(), text)
+    assert filled(".md", text, capitals).decode() == expected
