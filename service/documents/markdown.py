@@ -28,7 +28,9 @@ from service.documents.plain_text import replaced
 from service.documents.tagged import Item, Kind, Mark, Tagged, from_html, has_words, to_html
 from service.domain import Format
 
-_FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\r?\n(?:.*\r?\n)*?(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)")
+_FRONT_MATTER = re.compile(
+    r"\A(---|\+\+\+)[ \t]*\r?\n(?:[^\n]*\n)*?(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)"
+)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])|&(?:#[xX]?[0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
 _MARKS = re.compile(r"[\\`*_\[\]<~|]|&(?=[#A-Za-z])")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
