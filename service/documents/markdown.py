@@ -66,7 +66,7 @@ class _Paragraph:
     in_content: Tagged
     is_cell: bool
     is_free: bool
-    """Whether it is a paragraph, which must not become another block."""
+    """Whether it begins its line, so that it could become another block."""
 
     @property
     def span(self) -> tuple[int, int]:
@@ -106,19 +106,19 @@ class Markdown:
         matter = _FRONT_MATTER.match(text)
         first = matter.end() if matter else 0
         lines = Lines(text, first)
-        parent = ""
+        parent = Token("", "", 0)
         for token in self._parser.parse(text[first:], self._environment):
             if token.type != "inline":
-                parent = token.type
+                parent = token
                 continue
-            is_cell = parent in ("td_open", "th_open")
+            is_cell = parent.type in ("td_open", "th_open")
             if found := lines.places(token, is_cell=is_cell):
                 marks = list(places(token.children or (), self._environment))
                 in_file, in_content = (
                     _tagged(token.content, marks, written)
                     for written in (_from_file(text, found), _from_content(token.content))
                 )
-                is_free = parent == "paragraph_open"
+                is_free = _is_free(parent, text, found[0])
                 yield _Paragraph(token, found, in_file, in_content, is_cell, is_free)
 
     def _written(self, paragraph: _Paragraph, items: Sequence[Item]) -> str:
@@ -130,7 +130,8 @@ class Markdown:
             content = _joined(paragraph.in_content, items, in_content)
             seen = _seen(self._parser, content, self._environment)
             # A pipe makes a table of a paragraph that a line of dashes follows.
-            pipes = paragraph.is_free and "|" in text and escape is _as_it_is
+            may_be_table = paragraph.is_free and not paragraph.is_cell
+            pipes = may_be_table and "|" in text and escape is _as_it_is
             is_same = (seen[0], _without_space(seen[1])) == (wanted[0], text)
             if is_same and not pipes and self._stays_one(paragraph, content):
                 return _joined(paragraph.in_file, items, in_file)
@@ -138,14 +139,20 @@ class Markdown:
 
     def _stays_one(self, paragraph: _Paragraph, content: str) -> bool:
         """Whether it becomes no other block, and hides no end of a cell."""
-        if paragraph.is_cell:
-            return not content.endswith("\\")
+        if paragraph.is_cell and content.endswith("\\"):
+            return False
         return not paragraph.is_free or _is_paragraph(self._parser, content)
 
 
 def read(content: bytes, limits: Limits) -> Markdown:
     """Read a file."""
     return Markdown(content)
+
+
+def _is_free(parent: Token, text: str, start: int) -> bool:
+    if parent.type in ("td_open", "th_open"):
+        return text.rfind("|", text.rfind("\n", 0, start) + 1, start) < 0
+    return parent.type == "paragraph_open" or parent.markup in ("=", "-")
 
 
 def _tagged(content: str, marks: Sequence[Place], written: Callable[[int, int], str]) -> Tagged:
@@ -277,8 +284,11 @@ def _seen(parser: MarkdownIt, content: str, environment: Environment) -> tuple[C
 
 
 def _is_paragraph(parser: MarkdownIt, content: str) -> bool:
-    types = [token.type for token in parser.parse(content, {})]
-    return types == ["paragraph_open", "inline", "paragraph_close"]
+    tokens = parser.parse(content, {})
+    if [token.type for token in tokens] != ["paragraph_open", "inline", "paragraph_close"]:
+        return False
+    # All of it: the definition of a link would be taken away.
+    return _without_space(tokens[1].content) == _without_space(content)
 
 
 def _without_space(text: str) -> str:

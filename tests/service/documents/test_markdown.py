@@ -115,6 +115,7 @@ parts = st.sampled_from(
 @settings(max_examples=100, deadline=None)
 @example("un_<b>`x`", 0)
 @example("deux \run", 0)
+@example("`x`\n[un]: u\n", 44)
 @example("\n> un\n| a | b |\n|--|--|\nun\n---\n", 82)
 def test_the_structure_stays(text: str, seed: int) -> None:
     assert filled(".md", text).decode() == text

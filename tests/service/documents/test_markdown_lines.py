@@ -79,3 +79,20 @@ def test_lines_behind_tabs_are_translated(text: str) -> None:
     assert filled(".md", text).decode() == text
     expected = re.sub(r"(`[^`]*`)|\w+", lambda found: found[1] or found[0].upper(), text)
     assert filled(".md", text, capitals).decode() == expected
+
+
+@pytest.mark.parametrize("translation", ["- not an item", "1. one", "# no heading"])
+def test_a_cell_at_the_start_of_its_line_becomes_no_other_block(translation: str) -> None:
+    table = "> |un|deux|\n> |--|--|\n> le chat|dort\n"
+    found = filled(".md", table, lambda text: translation if text == "le chat" else text).decode()
+    cells = [one.content for one in paragraphs(found)]
+    assert cells[:2] + cells[3:] == ["un", "deux", "dort"]
+    inner = filled(".md", "|a|\n|--|\n|un chat|\n", lambda text: "1. cat").decode()
+    assert inner.endswith("|1. cat|\n")
+
+
+def test_an_underlined_heading_with_a_pipe_becomes_no_table() -> None:
+    found = filled(".md", "un | mot\n---\n", lambda text: "| a word").decode()
+    (heading,) = paragraphs(found)
+    assert "".join(child.content for child in heading.children or ()) == "| a word"
+    assert filled(".md", "# un | mot\n", capitals).decode() == "# UN | MOT\n"
