@@ -211,6 +211,17 @@ def test_any_catalogue(entries: list[tuple[str, str, bool]]) -> None:
     assert [one.msgstr for one in found] == expected
 
 
+@pytest.mark.parametrize(
+    "mark", ["#, fuzzy\n#~ msgid", "#, fuzzy\n#~| msgid", "#~ #, fuzzy\n#~ msgid"]
+)
+@pytest.mark.parametrize("gap", ["", "\n", "# a note\n"])
+def test_the_mark_of_an_obsolete_entry_is_its_own(mark: str, gap: str) -> None:
+    obsolete = f'{mark} "vieux"\n#~ msgstr "old"\n{gap}'
+    entries = 'msgid "Fermer"\nmsgstr "Close the window"\n\n#, fuzzy\nmsgid "un"\nmsgstr "two"\n'
+    found = filled(".po", obsolete + entries, str.upper).decode()
+    assert found == obsolete + entries.replace("two", "UN")
+
+
 def test_a_line_separator_ends_no_line() -> None:
     found = filled(".po", 'msgid "un\u2028mot"\nmsgstr ""\n').decode()
     assert found == 'msgid "un\u2028mot"\nmsgstr "un\u2028mot"\n'
