@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -118,6 +119,24 @@ def test_fields_links_changes_and_boxes() -> None:
     document = members(found)["word/document.xml"]
     assert b"boite la Dans" in document
     assert b"nom un</w:t></w:r></w:sdtContent>" in document
+
+
+@pytest.mark.parametrize("prefix", ["", "w:", "ns-1.x:"])
+def test_formatting_in_any_prefix_of_the_namespace(prefix: str) -> None:
+    body = (
+        "<document{}><body><p><r><rPr><lang/></rPr><t>Le chat </t></r><r><t>blanc </t></r>"
+        "<r><rPr><b/></rPr><t>noir</t></r><r><rPr/><t> dort.</t></r></p></body></document>"
+    )
+    prefixed = re.sub(r"<(/?)(\w)", rf"<\1{prefix}\2", body)
+    name = f"xmlns:{prefix[:-1]}" if prefix else "xmlns"
+    document = prefixed.format(f' {name}="{W[1:-1]}"')
+    file = samples.packed({"word/document.xml": document})
+    (text,) = contents(".docx", file).texts
+    assert re.sub(r"\d+", "n", text) == "Le chat blanc <x-n>noir</x-n> dort."
+    found = etree.fromstring(members(translated(".docx", file))["word/document.xml"])
+    (bold,) = found.iter(f"{W}b")
+    run = bold.getparent().getparent()
+    assert "".join(run.itertext()) == "noir"
 
 
 words = st.lists(
