@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,10 @@ def records(path: Path, place: Place) -> Records:
 
     Raises:
         UnknownFileFormat: it has another ending.
+        InvalidRecord: there can't be such a column.
     """
+    if place.column < 1:
+        raise InvalidRecord(f"There is no column {place.column}: the first one is 1.")
     kinds: dict[str, Any] = {".txt": Lines, ".tsv": Columns, ".jsonl": JsonLines}
     if path.suffix == ".parquet":
         return Parquet(path, place.field, place.into)
@@ -150,10 +154,17 @@ class JsonLines(Lines):
 
 @contextmanager
 def _opened(path: Path, mode: str) -> Iterator[IO[Any]]:
-    """A file, through gzip if it is called so."""
+    """A file, through gzip if it is called so.
+
+    Raises:
+        UnknownFileFormat: gzip can't read it, or not to its end.
+    """
     opener: Any = gzip.open if path.suffix == ".gz" else open
-    with opener(path, mode) as file:
-        yield file
+    try:
+        with opener(path, mode) as file:
+            yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UnknownFileFormat(f"{path.name} is no whole gzip file: {error}") from None
 
 
 def _json(record: object) -> str:

@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 
 from service.errors import DocumentTooLarge, InvalidDocument
@@ -14,6 +15,7 @@ MOST_MEMBERS = 10_000
 BLOCK = 1 << 16
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _IS_ENCRYPTED = 0x1
+_IS_UTF8 = 0x800
 BROKEN = "The file is not a whole ZIP archive, as this format is."
 
 
@@ -30,7 +32,7 @@ class Archive:
         """
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                self._infos = _checked(archive.infolist())
+                self._infos = _checked(list(map(_named, archive.infolist())))
                 self._members = _unpacked(archive, self._infos, max_expanded_bytes)
                 self._comment = archive.comment
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OverflowError):
@@ -60,6 +62,15 @@ class Archive:
                 content = replaced.get(info.filename, self._members[info.filename])
                 archive.writestr(_fresh(info), content)
         return packed.getvalue()
+
+
+def _named(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """The member by its name in UTF-8 if it can be that: `zip` may not say that it is, and then it
+    is read as one of DOS."""
+    if not info.flag_bits & _IS_UTF8 and info.filename == info.orig_filename:
+        with suppress(UnicodeError):
+            info.filename = info.orig_filename.encode("cp437").decode("utf-8")
+    return info
 
 
 def _checked(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:

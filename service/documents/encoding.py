@@ -19,6 +19,19 @@ _KNOWN = re.compile(
     re.IGNORECASE,
 )
 """Encodings of text: codecs knows others that are none."""
+_IN_BROWSERS = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}
+"""What browsers take encodings for (https://encoding.spec.whatwg.org), by codecs' names. Each has
+all characters of the other one, but for control characters."""
+_C1 = re.compile(r"[\x80-\x9f]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -47,14 +60,22 @@ class Decoded:
             return text.encode("utf-8")
 
 
-def decoded(content: bytes, declared: str | None = None) -> Decoded:
+def decoded(
+    content: bytes, declared: str | None = None, *, as_in_browsers: bool = False
+) -> Decoded:
     """A text file: in the encoding of its byte order mark, the declared one, UTF-8, or else in
     Windows' variant of Latin-1.
+
+    as_in_browsers: in the one that browsers take the declared one for, where the file needs that.
 
     Raises:
         InvalidDocument: the bytes are no text.
     """
-    found = _by_mark(content) or _as_declared(content, declared) or _guessed(content)
+    found = (
+        _by_mark(content)
+        or _as_declared(content, declared, as_in_browsers=as_in_browsers)
+        or _guessed(content)
+    )
     if _CONTROL.search(found.text):
         raise InvalidDocument("The file is not text (UTF-16 needs a byte order mark).")
     return found
@@ -67,12 +88,31 @@ def _by_mark(content: bytes) -> Decoded | None:
     return None
 
 
-def _as_declared(content: bytes, declared: str | None) -> Decoded | None:
+def _as_declared(content: bytes, declared: str | None, *, as_in_browsers: bool) -> Decoded | None:
     if not declared:
         return None
     if not _KNOWN.fullmatch(declared):
         raise InvalidDocument("The file declares an encoding that is not known; use UTF-8.")
-    return Decoded(_strictly(content, declared), declared)
+    found = _in_browsers(content, declared) if as_in_browsers else None
+    return found or Decoded(_strictly(content, declared), declared)
+
+
+def _in_browsers(content: bytes, declared: str) -> Decoded | None:
+    """What browsers see, if the file is not well in the encoding that it declares."""
+    try:
+        name = _IN_BROWSERS.get(codecs.lookup(declared).name)
+        if name and not _is_well(content, declared):
+            return Decoded(content.decode(name), name)
+    except (LookupError, UnicodeDecodeError):
+        pass
+    return None
+
+
+def _is_well(content: bytes, name: str) -> bool:
+    try:
+        return not _C1.search(content.decode(name))
+    except UnicodeDecodeError:
+        return False
 
 
 def _guessed(content: bytes) -> Decoded:

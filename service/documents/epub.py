@@ -9,6 +9,7 @@ EPUB 3.3; EPUB 2.0.1 for the navigation in `.ncx`.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -39,6 +40,7 @@ _POINTS = frozenset(("img", "wbr", "input", "audio", "video", "object", "script"
 _UNTOUCHED = frozenset(("pre", "textarea", "template", "link", "meta"))
 _PAGES = ("application/xhtml+xml", "text/html")
 _NAVIGATION = "application/x-dtbncx+xml"
+_ELSEWHERE = re.compile("[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def read_book(content: bytes, limits: Limits) -> XmlArchive:
@@ -51,11 +53,12 @@ def read_book(content: bytes, limits: Limits) -> XmlArchive:
     if _CONTAINER not in archive:
         raise InvalidDocument(f"The file is not a book: it has no {_CONTAINER}.")
     rules = {**dict.fromkeys(_PAGES, PAGE), _NAVIGATION: _CONTENTS}
-    listed = dict(_listed(archive))
-    members = [
-        (name, rules[kind]) for name, kind in listed.items() if kind in rules and name in archive
-    ]
-    return XmlArchive(archive, members)
+    members = {name: rules[kind] for name, kind in _listed(archive) if kind in rules}
+    if lacking := sum(name not in archive for name in members):
+        raise InvalidDocument(
+            f"The book lacks {lacking} of the {len(members)} parts with text that it lists."
+        )
+    return XmlArchive(archive, list(members.items()))
 
 
 def _listed(archive: Archive) -> Iterator[tuple[str, str]]:
@@ -65,7 +68,10 @@ def _listed(archive: Archive) -> Iterator[tuple[str, str]]:
         if package not in archive:
             raise InvalidDocument("The book lacks the package that it names.")
         for item in _elements(archive, package, "opf:item"):
-            path = posixpath.join(posixpath.dirname(package), unquote(_at(item, "href")))
+            href = _at(item, "href")
+            if _ELSEWHERE.match(href):
+                continue
+            path = posixpath.join(posixpath.dirname(package), unquote(href.partition("#")[0]))
             yield posixpath.normpath(path), _at(item, "media-type")
 
 

@@ -126,11 +126,11 @@ def _entries(text: str) -> Iterator[_Entry]:
         elif (found := _MORE.fullmatch(stripped)) and last is not None:
             last.text, last.end = last.text + _unescaped(found[1]), end
         elif not stripped.strip() or stripped.lstrip().startswith("#"):
-            if entry.fields:
+            flags = stripped.lstrip()
+            if entry.fields or flags.startswith("#~"):  # obsolete, and so are the flags before it
                 yield entry
                 entry = _Entry()
             last = None
-            flags = stripped.lstrip()
             entry.fuzzy |= flags.startswith("#,") and "fuzzy" in re.split(r"[\s,]+", flags)
         else:
             raise InvalidDocument(f"The file is not a gettext catalogue: line {number}.")

@@ -22,12 +22,15 @@ from markdown_it.token import Token
 
 from service.documents.contents import Limits
 from service.documents.encoding import decoded
+from service.documents.markdown_lines import PIPE, Lines
 from service.documents.markdown_marks import Environment, Place, parser, places
 from service.documents.plain_text import replaced
 from service.documents.tagged import Item, Kind, Mark, Tagged, from_html, has_words, to_html
 from service.domain import Format
 
-_FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\r?\n(?:.*\r?\n)*?(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)")
+_FRONT_MATTER = re.compile(
+    r"\A(---|\+\+\+)[ \t]*\r?\n(?:[^\n]*\n)*?(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)"
+)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])|&(?:#[xX]?[0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
 _MARKS = re.compile(r"[\\`*_\[\]<~|]|&(?=[#A-Za-z])")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -47,8 +50,6 @@ _KINDS = {
     "softbreak": Kind.POINT,
     "hardbreak": Kind.BREAK,
 }
-_LINE = re.compile(r"([^\r\n]*)(?:\r\n?|\n|\Z)")
-"""As markdown-it sees lines."""
 _ENDS_LINE = re.compile(r"[\r\n]")
 _LINE_ENDS = (Kind.POINT, Kind.BREAK)
 _REFERENCE = "]["
@@ -60,17 +61,17 @@ class _Paragraph:
 
     token: Token
     places: Sequence[int]
-    """Where each character of its content is in the file."""
+    """Where each character of its content begins in the file, and where the last one ends."""
     in_file: Tagged
     in_content: Tagged
     is_cell: bool
     is_free: bool
-    """Whether it is a paragraph, which must not become another block."""
+    """Whether it begins its line, so that it could become another block."""
 
     @property
     def span(self) -> tuple[int, int]:
         """What it takes of the file."""
-        return self.places[0], self.places[-1] + 1
+        return self.places[0], self.places[-1]
 
 
 class Markdown:
@@ -104,21 +105,20 @@ class Markdown:
         text = self._decoded.text
         matter = _FRONT_MATTER.match(text)
         first = matter.end() if matter else 0
-        lines = _Lines(text, first)
-        parent = ""
+        lines = Lines(text, first)
+        parent = Token("", "", 0)
         for token in self._parser.parse(text[first:], self._environment):
             if token.type != "inline":
-                parent = token.type
+                parent = token
                 continue
-            found = lines.places(token, in_table=parent in ("td_open", "th_open"))
-            if found:
+            is_cell = parent.type in ("td_open", "th_open")
+            if found := lines.places(token, is_cell=is_cell):
                 marks = list(places(token.children or (), self._environment))
                 in_file, in_content = (
                     _tagged(token.content, marks, written)
                     for written in (_from_file(text, found), _from_content(token.content))
                 )
-                is_cell = parent in ("td_open", "th_open")
-                is_free = parent == "paragraph_open"
+                is_free = _is_free(parent, text, found[0])
                 yield _Paragraph(token, found, in_file, in_content, is_cell, is_free)
 
     def _written(self, paragraph: _Paragraph, items: Sequence[Item]) -> str:
@@ -126,15 +126,22 @@ class Markdown:
         wanted = _seen(self._parser, paragraph.token.content, self._environment)
         text = _without_space("".join(one for one in items if not isinstance(one, Mark)))
         for escape in (_as_it_is, _marks_escaped, _all_escaped):
-            content = _joined(paragraph.in_content, items, escape)
+            in_content, in_file = _escapes(escape, is_cell=paragraph.is_cell)
+            content = _joined(paragraph.in_content, items, in_content)
             seen = _seen(self._parser, content, self._environment)
-            whole = not paragraph.is_free or _is_paragraph(self._parser, content)
-            # A pipe ends a cell, and makes a table of a paragraph that a line of dashes follows.
-            may_be_table = paragraph.is_cell or paragraph.is_free
+            # A pipe makes a table of a paragraph that a line of dashes follows.
+            may_be_table = paragraph.is_free and not paragraph.is_cell
             pipes = may_be_table and "|" in text and escape is _as_it_is
-            if (seen[0], _without_space(seen[1])) == (wanted[0], text) and whole and not pipes:
-                return _joined(paragraph.in_file, items, escape)
+            is_same = (seen[0], _without_space(seen[1])) == (wanted[0], text)
+            if is_same and not pipes and self._stays_one(paragraph, content):
+                return _joined(paragraph.in_file, items, in_file)
         return self._decoded.text[slice(*paragraph.span)]
+
+    def _stays_one(self, paragraph: _Paragraph, content: str) -> bool:
+        """Whether it becomes no other block, and hides no end of a cell."""
+        if paragraph.is_cell and content.endswith("\\"):
+            return False
+        return not paragraph.is_free or _is_paragraph(self._parser, content)
 
 
 def read(content: bytes, limits: Limits) -> Markdown:
@@ -142,40 +149,10 @@ def read(content: bytes, limits: Limits) -> Markdown:
     return Markdown(content)
 
 
-class _Lines:
-    """Finds paragraphs in the file by the lines that markdown-it names."""
-
-    def __init__(self, text: str, first: int) -> None:
-        self._lines = [(match.start(), match[1]) for match in _LINE.finditer(text[first:])]
-        self._first = first
-        self._columns: dict[int, int] = {}
-        """Where to look for the next cell of a line."""
-
-    def places(self, token: Token, *, in_table: bool) -> list[int]:
-        """Where each character of the content is in the file; none if it is not found."""
-        found: list[int] = []
-        for number, line in enumerate(token.content.split("\n"), (token.map or [0])[0]):
-            if found:  # the line break
-                found.append(self._end(number - 1))
-            column = self._column(number, line, in_table)
-            if column < 0:
-                return []
-            start = self._first + self._lines[number][0] + column
-            found += range(start, start + len(line))
-        return found
-
-    def _end(self, number: int) -> int:
-        """Where a line's end is."""
-        start, line = self._lines[number]
-        return self._first + start + len(line)
-
-    def _column(self, number: int, line: str, in_table: bool) -> int:
-        source = self._lines[number][1]
-        if not in_table:
-            return source.rfind(line)
-        column = source.find(line, self._columns.get(number, 0))
-        self._columns[number] = column + len(line)
-        return column
+def _is_free(parent: Token, text: str, start: int) -> bool:
+    if parent.type in ("td_open", "th_open"):
+        return text.rfind("|", text.rfind("\n", 0, start) + 1, start) < 0
+    return parent.type == "paragraph_open" or parent.markup in ("=", "-")
 
 
 def _tagged(content: str, marks: Sequence[Place], written: Callable[[int, int], str]) -> Tagged:
@@ -190,7 +167,7 @@ def _tagged(content: str, marks: Sequence[Place], written: Callable[[int, int], 
             tagged.add_text(" ")
         source = written(begin, end)
         if token.type == "link_close" and content[start:end] in ("]", "][]"):
-            source = f"{_REFERENCE}{_label(content, marks, start)}]"
+            source = f"{_REFERENCE}{written(_label(marks, start), start)}]"
         number = tagged.add(_kind(token), source)
         if name := _name(token, content[start:end]):
             names[number] = name[1]
@@ -215,13 +192,9 @@ def _kind(token: Token) -> Kind:
     return Kind.WORD if token.markup == "autolink" else _KINDS.get(token.type, Kind.WORD)
 
 
-def _label(content: str, marks: Sequence[Place], end: int) -> str:
-    """The text of a link that is its label as well."""
-    path: list[int] = []
-    for token, _, stop in marks:
-        if token.type == "link_open":
-            path.append(stop)
-    return content[max(start for start in path if start <= end) : end]
+def _label(marks: Sequence[Place], end: int) -> int:
+    """Where the text of a link begins that is its label as well."""
+    return max(place.end for place in marks if place.token.type == "link_open" and place.end <= end)
 
 
 def _add_text(tagged: Tagged, written: str) -> None:
@@ -238,13 +211,8 @@ def _meant(escape: re.Match[str]) -> str:
 
 
 def _from_file(text: str, found: Sequence[int]) -> Callable[[int, int], str]:
-    def written(start: int, end: int) -> str:
-        last = found[end - 1] + 1
-        if text[found[end - 1]] in "\r\n" and end < len(found):
-            last = found[end]  # what begins the next line, such as the sign of a quotation
-        return text[found[start] : last]
-
-    return written
+    # A line break ends where the next line begins, behind such as the sign of a quotation.
+    return lambda start, end: text[found[start] : found[end]]
 
 
 def _from_content(content: str) -> Callable[[int, int], str]:
@@ -269,6 +237,17 @@ def _joined(tagged: Tagged, items: Sequence[Item], escape: Callable[[str], str])
         ends.pop()
     stripped = [lines[0], *(line.lstrip(" ") for line in lines[1:])]
     return "".join(chain.from_iterable(zip_longest(stripped, ends, fillvalue="")))
+
+
+def _escapes(
+    escape: Callable[[str], str], *, is_cell: bool
+) -> tuple[Callable[[str], str], Callable[[str], str]]:
+    """The same in the content and in the file, where a cell writes pipes otherwise."""
+
+    def around(pipe: str) -> Callable[[str], str]:
+        return lambda text: pipe.join(map(escape, text.split("|")))
+
+    return (around("|"), around(PIPE)) if is_cell else (escape, escape)
 
 
 def _as_it_is(text: str) -> str:
@@ -305,8 +284,11 @@ def _seen(parser: MarkdownIt, content: str, environment: Environment) -> tuple[C
 
 
 def _is_paragraph(parser: MarkdownIt, content: str) -> bool:
-    types = [token.type for token in parser.parse(content, {})]
-    return types == ["paragraph_open", "inline", "paragraph_close"]
+    tokens = parser.parse(content, {})
+    if [token.type for token in tokens] != ["paragraph_open", "inline", "paragraph_close"]:
+        return False
+    # All of it: the definition of a link would be taken away.
+    return _without_space(tokens[1].content) == _without_space(content)
 
 
 def _without_space(text: str) -> str:

@@ -92,10 +92,16 @@ _PROPERTIES = {"w:rPr", "a:rPr"}
 _TEXTS = {"w:t", "a:t"}
 _CHARACTERS = {"w:noBreakHyphen": "\u2011", "w:softHyphen": ""}
 _LEFT_OUT = {"w:lastRenderedPageBreak"}
+_FORMATTING = re.compile(
+    rb"<(?:[\w.-]+:)?rPr\b.*</(?:[\w.-]+:)?rPr>|<(?:[\w.-]+:)?rPr\b[^>]*/>", re.DOTALL
+)
+"""Of a run; the prefix of its namespace may be any, or none."""
 _NO_FORMATTING = re.compile(
-    rb"""<\w+:(?:lang|noProof)\b[^>]*/>|\s(?:lang|altLang|dirty|err|smtClean|noProof)="[^"]*\""""
+    rb"<(?:[\w.-]+:)?(?:lang|noProof)\b[^>]*/>"
+    rb'|\s(?:lang|altLang|dirty|err|smtClean|noProof)="[^"]*"'
 )
 """What spelling checkers note about a run."""
+_EMPTY = re.compile(rb"<((?:[\w.-]+:)?rPr)\s*(?:/>|></\1>)")
 _NAME = re.compile(rb"<([^\s/>]+)")
 
 
@@ -200,9 +206,9 @@ def _closing(paragraph: Paragraph) -> Item | None:
 
 def _key(form: Form) -> bytes:
     """The same for runs that look the same."""
-    properties = re.search(rb"<\w+:rPr\b.*</\w+:rPr>|<\w+:rPr\b[^>]*/>", form.before, re.DOTALL)
+    properties = _FORMATTING.search(form.before)
     seen = _NO_FORMATTING.sub(b"", properties[0]) if properties else b""
-    return b"" if re.fullmatch(rb"<(\w+:rPr)\s*(?:/>|></\1>)", seen) else seen
+    return b"" if _EMPTY.fullmatch(seen) else seen
 
 
 def _finish(text: XmlText, paragraph: Paragraph) -> None:

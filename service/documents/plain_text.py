@@ -9,7 +9,7 @@ from service.documents.contents import Limits
 from service.documents.encoding import decoded
 from service.domain import Format
 
-_LINE = re.compile(r"[^\r\n]*\S[^\r\n]*")
+_LINE = re.compile(r"[^\r\n]+")
 
 
 class PlainText:
@@ -20,8 +20,9 @@ class PlainText:
     def __init__(self, content: bytes) -> None:
         """Raises InvalidDocument if it is no text."""
         self._decoded = decoded(content)
-        self._spans = [match.span() for match in _LINE.finditer(self._decoded.text)]
-        self.texts = [self._decoded.text[slice(*span)] for span in self._spans]
+        lines = [one for one in _LINE.finditer(self._decoded.text) if not one[0].isspace()]
+        self._spans = [line.span() for line in lines]
+        self.texts = [line[0] for line in lines]
 
     def filled(self, translations: Sequence[str], target: str) -> bytes:
         """The file with translated lines."""
@@ -36,10 +37,16 @@ def read(content: bytes, limits: Limits) -> PlainText:
 
 
 def replaced(text: str, spans: Sequence[tuple[int, int]], others: Sequence[str]) -> str:
-    """The text with others in place of some of its characters, in order."""
+    """The text with others in place of some of its characters, in order.
+
+    Raises:
+        ValueError: spans overlap, or are in another order.
+    """
     parts: list[str] = []
     position = 0
     for (start, end), other in zip(spans, others, strict=True):
+        if start < position:
+            raise ValueError("spans overlap")  # or the file would have some text twice
         parts += text[position:start], other
         position = end
     return "".join((*parts, text[position:]))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 
 from service.documents.contents import Limits
 from service.documents.encoding import decoded
@@ -24,8 +25,7 @@ _TIME = r"(?:\d{1,4}:)?\d{1,2}:\d{2}[,.]\d{1,3}"
 _TIMING = re.compile(rf"[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _MARKUP = re.compile(r"<(/?)([A-Za-z]*)[^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}")
-_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "nbsp": "\u00a0", "lrm": "\u200e", "rlm": "\u200f"}
-_ENTITY = re.compile(rf"&({'|'.join(_ENTITIES)});")
+_LINE_ENDS = re.compile(r"[\r\n]+")
 _SPEAKER = ("-", "\u2013", "\u2014", "\u266a", "#", "*")
 MOST_CUES_TOGETHER = 6
 
@@ -191,7 +191,8 @@ def _add_line(line: Tagged, written: str, entities: bool) -> dict[int, str]:
 
 
 def _characters(text: str, entities: bool) -> str:
-    return _ENTITY.sub(lambda match: _ENTITIES[match[1]], text) if entities else text
+    # A line break that is written as a reference could end the cue when it is written as itself.
+    return _LINE_ENDS.sub(" ", unescape(text)) if entities else text
 
 
 def _parts(group: _Group, items: Sequence[Item]) -> list[list[Item]]:

@@ -28,7 +28,8 @@ class WebPage:
     def __init__(self, content: bytes) -> None:
         """Raises InvalidDocument if it is no text."""
         declared = _DECLARED.search(content[:_LOOKED_AT])
-        self._decoded = decoded(content, declared[1].decode() if declared else None)
+        name = declared[1].decode() if declared else None
+        self._decoded = decoded(content, name, as_in_browsers=True)
         passages = document(self._decoded.text, Format.HTML, NOTHING).passages
         self._spans = [
             _span(passage) for passage in passages if any(map(str.isalpha, passage.text))

@@ -12,6 +12,7 @@ from service.text.terms import MOST_WORDS, count_words
 
 MOST_CHARACTERS = 1_000
 """Of a term."""
+_BYTE_ORDER_MARK = "\ufeff"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Entries = dict[str, str]
@@ -24,7 +25,7 @@ def from_tsv(text: str) -> Entries:
     Raises:
         InvalidRequest: it is none.
     """
-    lines = re.split(r"\r\n|\r|\n", text)
+    lines = re.split(r"\r\n|\r|\n", text.removeprefix(_BYTE_ORDER_MARK))
     rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
     for number, row in rows:
         if len(row) != 2:
@@ -39,8 +40,9 @@ def from_csv(text: str) -> Entries:
     Raises:
         InvalidRequest: it is none.
     """
+    content = text.removeprefix(_BYTE_ORDER_MARK)
     try:
-        rows = [row for row in csv.reader(StringIO(text), strict=True) if row]
+        rows = [row for row in csv.reader(StringIO(content), strict=True) if row]
     except csv.Error as error:
         raise InvalidRequest(f"Invalid request: glossary entries are no CSV: {error}") from None
     for number, row in enumerate(rows, 1):

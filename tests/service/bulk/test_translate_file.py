@@ -25,6 +25,7 @@ from service.settings import RuntimeSettings, Settings, load
 from tests.conftest import DATA
 
 TEXTS = (DATA / "text" / "tatoeba.fr").read_text(encoding="utf-8").splitlines()[:40]
+TEXTS_PACKED = gzip.compress("\n".join(TEXTS).encode())
 PAIR = ("--source", "fr", "--target", "en")
 
 
@@ -200,6 +201,17 @@ def test_a_killed_process_goes_on(tmp_path: Path, expected: list[str]) -> None:
         ("a.jsonl", b'{"text":"\\ud800"}\n', (), "a.jsonl, line 1: 'utf-8' codec can't encode"),
         ("a.parquet", b"PAR0", (), "a.parquet is not a Parquet file"),
         ("a.txt", b"x", ("--target", "de"), "de is not supported"),
+        ("a.tsv", b"a\tb\n", ("--column", "0"), "no column 0: the first one is 1"),
+        ("a.tsv", b"a\tb\n", ("--column", "-1"), "no column -1: the first one is 1"),
+        (
+            "a.txt.gz",
+            TEXTS_PACKED[:-9],
+            (),
+            "a.txt.gz is no whole gzip file: Compressed file ended",
+        ),
+        ("a.txt.gz", TEXTS_PACKED[:10] + b"\xff" * 99, (), "a.txt.gz is no whole gzip file: Error"),
+        ("a.txt.gz", TEXTS_PACKED[:-8] + bytes(8), (), "a.txt.gz is no whole gzip file: CRC"),
+        ("a.jsonl.gz", b"{}", (), "a.jsonl.gz is no whole gzip file: Not a gzipped"),
     ],
 )
 def test_what_is_wrong_is_said(
@@ -210,7 +222,7 @@ def test_what_is_wrong_is_said(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    source, target = tmp_path / name, tmp_path / f"b{Path(name).suffix}"
+    source, target = tmp_path / name, tmp_path / name.replace("a.", "b.")
     source.write_bytes(content)
     assert command.main([str(source), str(target), *PAIR, *options]) == 1
     assert message in capsys.readouterr().err

@@ -106,7 +106,7 @@ parts = st.sampled_from(
         *("un", "deux ", " chat", "**", "*", "_", "`", "`x`", "[", "]", "(u)", "[un](u)"),
         *("![a](b)", "~~", "\n", "\n\n", "\n> ", "\n- ", "\n1. ", "\n# ", "\n    ", "\n```\n"),
         *("\n| a | b |\n|--|--|\n", "\\*", "&amp;", "&lt;", "<b>", "</b>", "<u:x>", "|", "  \n"),
-        *("\n---\n", "\r", "\r\n", "#", "1.", "\t", "\n[un]: u\n"),
+        *("\n---\n", "\\|", "\n\t", "\r", "\r\n", "#", "1.", "\t", "\n[un]: u\n"),
     )
 )
 
@@ -115,6 +115,7 @@ parts = st.sampled_from(
 @settings(max_examples=100, deadline=None)
 @example("un_<b>`x`", 0)
 @example("deux \run", 0)
+@example("`x`\n[un]: u\n", 44)
 @example("\n> un\n| a | b |\n|--|--|\nun\n---\n", 82)
 def test_the_structure_stays(text: str, seed: int) -> None:
     assert filled(".md", text).decode() == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -123,6 +124,24 @@ def test_fields_links_changes_and_boxes() -> None:
     assert b"nom un</w:t></w:r></w:sdtContent>" in document
 
 
+@pytest.mark.parametrize("prefix", ["", "w:", "ns-1.x:"])
+def test_formatting_in_any_prefix_of_the_namespace(prefix: str) -> None:
+    body = (
+        "<document{}><body><p><r><rPr><lang/></rPr><t>Le chat </t></r><r><t>blanc </t></r>"
+        "<r><rPr><b/></rPr><t>noir</t></r><r><rPr/><t> dort.</t></r></p></body></document>"
+    )
+    prefixed = re.sub(r"<(/?)(\w)", rf"<\1{prefix}\2", body)
+    name = f"xmlns:{prefix[:-1]}" if prefix else "xmlns"
+    document = prefixed.format(f' {name}="{W[1:-1]}"')
+    file = samples.packed({"word/document.xml": document})
+    (text,) = contents(".docx", file).texts
+    assert re.sub(r"\d+", "n", text) == "Le chat blanc <x-n>noir</x-n> dort."
+    found = etree.fromstring(members(translated(".docx", file))["word/document.xml"])
+    (bold,) = found.iter(f"{W}b")
+    run = bold.getparent().getparent()
+    assert "".join(run.itertext()) == "noir"
+
+
 words = st.lists(
     st.sampled_from(["le ", "chat", " noir", ". Un", " ", "&", "<b>", "{x}"]), max_size=6
 )
@@ -198,6 +217,57 @@ def test_a_page_in_another_encoding() -> None:
     archive = samples.packed(members(samples.book()) | {"OEBPS/text/page 1.xhtml": page})
     found = members(translated(".epub", archive))["OEBPS/text/page 1.xhtml"]
     assert "là été".encode("latin-1") in found
+
+
+def renamed(name: str) -> bytes:
+    """The book with another name of its page."""
+    found = members(samples.book())
+    found[f"OEBPS/{name}"] = found.pop("OEBPS/text/page 1.xhtml")
+    package = found["OEBPS/book.opf"].decode().replace("text/page%201.xhtml", name)
+    return samples.packed(found | {"OEBPS/book.opf": package.encode()})
+
+
+def without_flags_of_names(content: bytes) -> bytes:
+    """The archive as Info-ZIP's `zip -X` makes it: nothing says that names are UTF-8."""
+    found = bytearray(content)
+    for signature, place in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+        start = -1
+        while (start := found.find(signature, start + 1)) >= 0:
+            found[start + place] &= ~0x08
+    return bytes(found)
+
+
+@pytest.mark.parametrize("name", ["été.xhtml", "日本.xhtml"])
+def test_names_in_utf8_that_nothing_says_are(name: str) -> None:
+    book = without_flags_of_names(renamed(name))
+    assert f"OEBPS/{name}" not in members(book)
+    found = members(translated(".epub", book))
+    assert "<title>titre Un</title>" in found[f"OEBPS/{name}"].decode()
+    assert sorted(found) == sorted(members(renamed(name)))
+
+
+def test_names_in_the_encoding_of_dos() -> None:
+    whole = members(samples.book()) | {"OEBPS/cafe.png": b"x"}
+    book = samples.packed(whole).replace(b"OEBPS/cafe", b"OEBPS/caf\x82")
+    assert members(filled(".epub", book))["OEBPS/café.png"] == b"x"
+
+
+def test_a_book_that_lacks_a_page_is_refused() -> None:
+    lacking = members(samples.book())
+    del lacking["OEBPS/text/page 1.xhtml"]
+    with pytest.raises(InvalidDocument, match="lacks 1 of the 2 parts with text"):
+        contents(".epub", samples.packed(lacking))
+
+
+def test_pages_elsewhere_are_not_looked_for() -> None:
+    book = members(samples.book())
+    item = (
+        b'<item id="w" href="https://a.fr/b.xhtml" media-type="application/xhtml+xml"/></manifest>'
+    )
+    book["OEBPS/book.opf"] = book["OEBPS/book.opf"].replace(b"</manifest>", item)
+    assert len(contents(".epub", samples.packed(book)).texts) == len(
+        contents(".epub", samples.book()).texts
+    )
 
 
 @pytest.mark.parametrize("extension", SAMPLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from typing import Any
 
 import polib
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.documents.plain_text import replaced
 from service.errors import InvalidDocument
 from tests.service.documents.reading import contents, filled, translated
 from tests.service.text.test_html import elements
@@ -57,6 +59,12 @@ def test_what_is_no_text_is_refused(content: bytes) -> None:
 def test_empty_files_stay_empty() -> None:
     for extension in (".txt", ".md", ".html", ".srt", ".po"):
         assert translated(extension, b"") == b""
+
+
+@pytest.mark.parametrize("spans", [[(0, 3), (2, 4)], [(4, 5), (0, 1)]])
+def test_no_text_is_replaced_twice(spans: list[tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match="overlap"):
+        replaced("un mot", spans, ["a", "b"])
 
 
 def test_json_values_are_translated() -> None:
@@ -119,6 +127,37 @@ def test_pages(encoding: str) -> None:
 def test_a_pages_encoding_may_lack_a_character() -> None:
     page = PAGE.format("iso-8859-1").encode("iso-8859-1")
     assert b"&#1083;" in filled(".html", page, lambda text: text.replace("titre", "л"))
+
+
+@pytest.mark.parametrize(
+    ("label", "encoding", "text"),
+    [
+        ("iso-8859-1", "cp1252", "J’aime l’eau — et vous ?"),
+        ("Latin1", "cp1252", "J’aime l’eau — et vous ?"),
+        ("us-ascii", "cp1252", "J’aime l’été"),
+        ("iso-8859-9", "cp1254", "l’ığdır"),
+        ("gb2312", "gb18030", "朱镕基"),
+        ("gbk", "gb18030", "㐀 朱镕基"),
+        ("shift_jis", "cp932", "①Ⅱ㈱ の 髙"),
+        ("euc-kr", "cp949", "똠방각하"),
+    ],
+)
+def test_a_pages_encoding_is_what_browsers_take_it_for(
+    label: str, encoding: str, text: str
+) -> None:
+    page = f"<meta charset={label}><p>{text}</p>".encode(encoding)
+    assert contents(".html", page).texts == [text]
+    assert filled(".html", page) == page
+    found = filled(".html", page, lambda text: f"“{text}”").decode(encoding)
+    assert unescape(found) == page.decode(encoding).replace(text, f"“{text}”")
+
+
+def test_a_page_that_is_what_it_says_stays_so() -> None:
+    page = "<meta charset=iso-8859-1><p>été</p>".encode("latin-1")
+    assert b"\xe9 &#8212;" in filled(".html", page, lambda text: f"{text} —")
+    assert b"caf&#233;" in filled(".html", b"<meta charset=ascii><p>bar</p>", lambda text: "café")
+    unused = b"<meta charset=iso-8859-1><p>\x81 mot</p>"  # which Windows' variant lacks
+    assert filled(".html", unused) == unused
 
 
 def test_an_unknown_encoding_is_refused() -> None:
@@ -202,6 +241,17 @@ def test_any_catalogue(entries: list[tuple[str, str, bool]]) -> None:
         msgid.upper() if fuzzy or not msgstr else msgstr for msgid, msgstr, fuzzy in entries
     ]
     assert [one.msgstr for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    "mark", ["#, fuzzy\n#~ msgid", "#, fuzzy\n#~| msgid", "#~ #, fuzzy\n#~ msgid"]
+)
+@pytest.mark.parametrize("gap", ["", "\n", "# a note\n"])
+def test_the_mark_of_an_obsolete_entry_is_its_own(mark: str, gap: str) -> None:
+    obsolete = f'{mark} "vieux"\n#~ msgstr "old"\n{gap}'
+    entries = 'msgid "Fermer"\nmsgstr "Close the window"\n\n#, fuzzy\nmsgid "un"\nmsgstr "two"\n'
+    found = filled(".po", obsolete + entries, str.upper).decode()
+    assert found == obsolete + entries.replace("two", "UN")
 
 
 def test_a_line_separator_ends_no_line() -> None:

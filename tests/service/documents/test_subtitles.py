@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from html import escape, unescape
 
 import pytest
 import srt
@@ -108,3 +109,30 @@ def test_webvtt() -> None:
 def test_what_are_no_subtitles_is_refused(extension: str, text: str) -> None:
     with pytest.raises(InvalidDocument):
         contents(extension, text)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown", "expected"),
+    [
+        ("J&#39;aime le chat.", "J'aime le chat.", "J'AIME LE CHAT."),
+        ("&quot;L&rsquo;&eacute;t&#xE9;&quot;", '"L’été"', '"L’ÉTÉ"'),
+        (
+            "un &amp; deux &lt;b&gt; &#60;i&#62;",
+            "un & deux <b> <i>",
+            "UN &amp; DEUX &lt;B&gt; &lt;I&gt;",
+        ),
+        ("un&nbsp;mot &amp;eacute;", "un\xa0mot &eacute;", "UN\xa0MOT &amp;EACUTE;"),
+        ("un&#10;&#13;&#10;mot --&gt; deux", "un mot --> deux", "UN MOT --&gt; DEUX"),
+    ],
+)
+def test_character_references_of_webvtt(written: str, shown: str, expected: str) -> None:
+    file = f"WEBVTT\n\n00:01.000 --> 00:02.000\n{written}\n"
+    (text,) = contents(".vtt", file).texts
+    assert unescape(text) == shown
+    found = filled(".vtt", file, lambda text: escape(unescape(text).upper(), quote=False))
+    assert found.decode() == file.replace(written, expected)
+
+
+def test_subrip_has_no_character_references() -> None:
+    file = FILE.replace("Oui", "&eacute; &#39; &")
+    assert filled(".srt", file).decode() == file
