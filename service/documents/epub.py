@@ -11,6 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from unicodedata import normalize
 from urllib.parse import unquote
 
 from service.documents.archive import Archive
@@ -53,7 +54,12 @@ def read_book(content: bytes, limits: Limits) -> XmlArchive:
     if _CONTAINER not in archive:
         raise InvalidDocument(f"The file is not a book: it has no {_CONTAINER}.")
     rules = {**dict.fromkeys(_PAGES, PAGE), _NAVIGATION: _CONTENTS}
-    members = {name: rules[kind] for name, kind in _listed(archive) if kind in rules}
+    called = {normalize("NFC", name): name for name in archive.names}  # macOS packs NFD
+    members = {
+        called.get(normalize("NFC", name), name): rules[kind]
+        for name, kind in _listed(archive)
+        if kind in rules
+    }
     if lacking := sum(name not in archive for name in members):
         raise InvalidDocument(
             f"The book lacks {lacking} of the {len(members)} parts with text that it lists."

@@ -16,9 +16,9 @@ from service.documents.tagged import Item, Kind, Mark, is_nested
 from service.documents.xml_paragraphs import Paragraph, Part, Source, XmlText
 from service.documents.xml_tokens import escaped
 
-_BOUND = re.compile(rb'<\w+:fldChar\b[^>]*\w+:fldCharType="(begin|separate|end)"')
+_BOUND = re.compile(rb'<(?:\w+:)?fldChar\b[^>]*\bfldCharType="(begin|separate|end)"')
 _MARKS_OF_PLACES = ([b"XE"], [b"TC"], [b"TA"], [b"RD"])
-_INSTRUCTION = re.compile(rb"<\w+:instrText\b[^>]*>([^<]*)<")
+_INSTRUCTION = re.compile(rb"<(?:\w+:)?instrText\b[^>]*>([^<]*)<")
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import subprocess
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,6 +245,14 @@ def test_names_in_utf8_that_nothing_says_are(name: str) -> None:
     found = members(translated(".epub", book))
     assert "<title>titre Un</title>" in found[f"OEBPS/{name}"].decode()
     assert sorted(found) == sorted(members(renamed(name)))
+
+
+def test_names_whose_accents_are_apart() -> None:
+    book = members(renamed("été.xhtml"))
+    apart = unicodedata.normalize("NFD", "OEBPS/été.xhtml")
+    book[apart] = book.pop("OEBPS/été.xhtml")
+    found = members(translated(".epub", samples.packed(book)))
+    assert "<title>titre Un</title>" in found[apart].decode()
 
 
 def test_names_in_the_encoding_of_dos() -> None:
