@@ -171,6 +171,8 @@ def running_engine(settings: Settings) -> AbstractContextManager[ModelEngine]:
 class OneModel:
     """A model that is there before and after all others could be."""
 
+    fixed = ONE_MODEL
+
     def __init__(self, model: RunningModel, serve: Serve) -> None:
         self._model = model
         self._serve = serve
@@ -212,6 +214,8 @@ class OneModel:
 
 class FolderModels(ModelFolder):
     """The models of a folder, which an engine loads."""
+
+    fixed = None
 
     def __init__(self, path: Path, settings: Settings, engine: ModelEngine, serve: Serve) -> None:
         super().__init__(path, settings)

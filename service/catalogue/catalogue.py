@@ -16,6 +16,7 @@ from service.catalogue.model import KnownModel, Models, ServedModel
 from service.catalogue.routes import Routes, Step
 from service.domain import ModelDescription
 from service.errors import (
+    Disabled,
     InvalidRequest,
     ModelFailure,
     ModelNotFound,
@@ -136,7 +137,10 @@ class Catalogue:
         Raises:
             ModelNotFound: it is not served.
             InvalidRequest: nothing would be served any more.
+            Disabled: models are not unloaded while the service runs.
         """
+        if self._models.fixed:
+            raise Disabled(self._models.fixed)
         return await self._to_the_end(self._unload(name))
 
     async def listing(self) -> list[Listed]:

@@ -75,6 +75,10 @@ class ServedModel:
 class Models(Protocol):
     """Where models come from. Its methods take their time, and any thread may call them."""
 
+    @property
+    def fixed(self) -> str | None:
+        """Why none is loaded or unloaded while the service runs; None: they are."""
+
     def at_start(self) -> Sequence[KnownModel]:
         """What to serve from the start, at least one; the first one is the default."""
 

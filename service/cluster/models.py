@@ -57,6 +57,8 @@ def key_of(known: KnownModel) -> str:
 class IngressModels:
     """The models whose text side an ingress has. They do not change while it runs."""
 
+    fixed = FIXED
+
     def __init__(
         self, path: Path, settings: Settings, decoder: WatchedDecoder, serve: Serve
     ) -> None:

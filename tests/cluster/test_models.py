@@ -92,6 +92,7 @@ def test_models_are_changed_by_an_update_only(
     for refused in (
         cluster.post("/models/french/load", json={"version": "1"}, headers=headers),
         cluster.post("/models/french/reload", headers=headers),
+        cluster.post("/models/french/unload", headers=headers),
     ):
         assert refused.status_code == 403
         assert "update of the application" in refused.json()["error"]

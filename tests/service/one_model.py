@@ -31,6 +31,7 @@ class Served:
     known: Sequence[KnownModel]
     decoder: Decoder
     metrics: Metrics
+    fixed: str | None = None
 
     def at_start(self) -> Sequence[KnownModel]:
         return self.known
