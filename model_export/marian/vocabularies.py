@@ -4,16 +4,12 @@ A vocabulary is a SentencePiece model (.spm), whose ids are the network's, or a 
 (.yml, or one a line) for text that SentencePiece has split by source.spm and target.spm. Symbols
 that a SentencePiece model was told to keep whole (`__source__` and the like) are never found in
 text: to whoever sends them they are text.
-
-Models for several target languages are told the language by a token in front of the source, such as
->>fra<<, as in OPUS-MT.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -24,24 +20,14 @@ from model_export.marian.options import Options
 from model_export.marian.release import Release
 from model_export.marian.yaml_files import read_text, token_ids
 from model_export.vocabulary import pieces_of, sentencepiece_tokenizer, user_symbols
-from service.package.manifest import Conditioning, Language, LanguagePair, Tokens
-from service.text.language_codes import codes_of
+from service.package.manifest import Tokens
 
 END, UNKNOWN = "</s>", "<unk>"
 START = "the start"
 """Name of the token that the decoder begins with; no piece has a space in it."""
-LANGUAGE = re.compile(r">>(\w+)<<")
 CONTINUED = "@@"
 """How subword-nmt marks pieces that are not at a word's end."""
 YAML = (".yml", ".yaml", ".json")
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """Target languages that have a token, and where it goes."""
-
-    languages: Mapping[str, Language] = field(default_factory=dict)
-    conditioning: Conditioning = field(default_factory=Conditioning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,29 +95,6 @@ class Vocabularies:
             unknown=self.target.ids[UNKNOWN],
             padding=self.source.ids[END],
         )
-
-    def spoken(self, pairs: tuple[LanguagePair, ...]) -> Spoken:
-        """What the model is told of the pairs' target languages: nothing where it has no tokens
-        for them.
-
-        Raises:
-            UnsupportedCheckpoint: it has tokens for others.
-        """
-        tokens = {
-            match[1]: number
-            for token, number in self.source.ids.items()
-            if (match := LANGUAGE.fullmatch(token))
-        }
-        if not tokens:
-            return Spoken()
-        codes = codes_of(tokens)
-        known = {code: Language(name=own, token=tokens[own]) for code, own in codes.items()}
-        lacking = sorted({pair.target for pair in pairs} - known.keys())
-        if lacking:
-            names = f"{', '.join(lacking)}; it has: {', '.join(sorted(known))}"
-            raise UnsupportedCheckpoint([f"{self.source.file.name} has no token for {names}."])
-        languages = {pair.target: known[pair.target] for pair in pairs}
-        return Spoken(languages, Conditioning(before=["target"]))
 
     @property
     def _same(self) -> bool:

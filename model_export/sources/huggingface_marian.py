@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from model_export.errors import UnsupportedCheckpoint
 from model_export.huggingface.config import Config, model_type, read_json, require_files
 from model_export.huggingface.layers import BartLike, BartLikeWeights, sinusoidal_positions
+from model_export.marian.languages import spoken
 from model_export.spec import Checkpoint, Linear, Transformer
 from model_export.tensors import Tensors, weight_files
 from model_export.vocabulary import marian_tokenizer
@@ -58,6 +59,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         problems.append("The languages are not in tokenizer_config.json; give --pair fr-en.")
     if problems:
         raise UnsupportedCheckpoint(problems)
+    told = spoken("vocab.json", vocabulary, pairs)
     tokens = _tokens(config, vocabulary)
     tensors = Tensors.open(path)
     network = _network(shape, tensors, tokens.padding)
@@ -70,6 +72,8 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         source_tokenizer=source,
         target_tokenizer=target,
         pairs=pairs,
+        languages=told.languages,
+        conditioning=told.conditioning,
         tokens=tokens,
         limits=Limits(
             max_source_tokens=shape.longest,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from model_export.errors import UnsupportedCheckpoint
+from model_export.marian.languages import spoken
 from model_export.marian.network import LONGEST, Weights
 from model_export.marian.npz import NpzFile
 from model_export.marian.options import Options
@@ -43,7 +44,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
     if problems:
         raise UnsupportedCheckpoint(problems)
     vocabularies = Vocabularies.read(release, options)
-    spoken = vocabularies.spoken(pairs)
+    told = spoken(vocabularies.source.file.name, vocabularies.source.ids, pairs)
     source, target = vocabularies.tokenizers()
     tensors = file.tensors()
     network = Weights(options, tensors).network()
@@ -56,8 +57,8 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         source_tokenizer=source,
         target_tokenizer=target,
         pairs=pairs,
-        languages=spoken.languages,
-        conditioning=spoken.conditioning,
+        languages=told.languages,
+        conditioning=told.conditioning,
         tokens=vocabularies.tokens(),
         limits=Limits(
             max_source_tokens=longest,

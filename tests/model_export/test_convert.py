@@ -13,11 +13,13 @@ from safetensors.numpy import load_file, save_file
 from model_export import __main__ as command
 from model_export import graph, pipeline, sources
 from model_export.errors import DestinationExists, UnsupportedCheckpoint, VerificationFailed
+from model_export.evaluation import LoadedVariant
 from model_export.graph.precision import Float32
 from model_export.spec import Linear, Transformer
 from service.decoding.search import decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
+from service.package.manifest import LanguagePair
 from service.text.tokenizer import Tokenizer
 from tests.conftest import TINY_MARIAN, golden, load
 
@@ -183,6 +185,34 @@ def test_languages_that_nobody_names_are_asked_for(checkpoint: Path) -> None:
     assert problems(checkpoint) == [
         "The languages are not in tokenizer_config.json; give --pair fr-en."
     ]
+
+
+@pytest.fixture
+def many_languages(checkpoint: Path) -> Path:
+    """A checkpoint whose source begins with a token of the target language, as OPUS-MT's for
+    several languages, whose tokenizer_config.json names them together."""
+    file = checkpoint / "vocab.json"
+    vocabulary: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
+    marks = dict(zip((162, 163, 164), (">>fr_BE<<", ">>fr<<", ">>cmn_Hans<<"), strict=True))
+    named = {marks.get(number, piece): number for piece, number in vocabulary.items()}
+    file.write_text(json.dumps(named), encoding="utf-8")
+    change_json(checkpoint / "tokenizer_config.json", source_lang="en", target_lang="mul")
+    return checkpoint
+
+
+def test_the_source_is_given_the_target_language(many_languages: Path, tmp_path: Path) -> None:
+    pairs = tuple(LanguagePair(source="en", target=target) for target in ("fr", "cmn"))
+    convert(many_languages, tmp_path / "model", pairs=pairs, variants=["fp32"])
+    directory = ModelDirectory.open(tmp_path / "model")
+    text = LoadedVariant.load(directory, "fp32").text
+    found = [text.encode_whole(GOLDEN["sentences"][0], pair) for pair in pairs]
+    assert [list(ids or ()) for ids in found] == [
+        [token, *GOLDEN["source_ids"][0]] for token in (163, 164)
+    ]
+
+
+def test_a_target_language_that_the_model_lacks(many_languages: Path) -> None:
+    assert problems(many_languages) == ["vocab.json has no token for mul; it has: cmn, fr."]
 
 
 def test_half_precision_weights_are_taken(checkpoint: Path) -> None:
