@@ -52,7 +52,11 @@ class Probe:
 
 
 def probes(checkpoint: Checkpoint, done: Callable[[], None] = lambda: None) -> list[Probe]:
-    """Make the probe sentences, the same every time; done() is called after each."""
+    """Make the probe sentences, the same every time; done() is called after each.
+
+    Raises:
+        VerificationFailed: the reference computes values that are not finite.
+    """
     random = np.random.default_rng(0)
     size = parameters(checkpoint.network)
     sentences, longest = next(
@@ -69,12 +73,20 @@ def compare(directory: ModelDirectory, name: str, expected: Sequence[Probe]) -> 
     """Compare a variant with the probes.
 
     Raises:
-        VerificationFailed: it differs more than rounding can explain.
+        VerificationFailed: it differs more than rounding can explain, or computes values that are
+            not finite.
     """
     variant = directory.variant(name)
     model = OnnxSeq2Seq.load(directory, variant, RuntimeSettings(replicas=1))
+    # Of NaN and a number, max() gives either one.
+    difference = float(np.max([_difference(model, probe) for probe in expected]))
+    if not np.isfinite(difference):
+        raise VerificationFailed(
+            f"Variant {name} computes values that are not finite: numbers of this network are too "
+            f"large for {variant.precision}."
+        )
     parity = Parity(
-        max_log_prob_difference=max(_difference(model, probe) for probe in expected),
+        max_log_prob_difference=difference,
         same_tokens=_same_tokens(model, expected),
         sentences=len(expected),
     )
@@ -107,11 +119,14 @@ def _probe(checkpoint: Checkpoint, source_ids: tuple[int, ...], longest: int) ->
     target = reference.greedy(network, source_ids, tokens.start, tokens.end, longest)
     memory = reference.encode(network, source_ids)
     log_probs = reference.log_probs(network, memory, [tokens.start, *target[:-1]])
+    if np.isnan(log_probs).any():
+        raise VerificationFailed("The checkpoint itself computes values that are not finite.")
     return Probe(source_ids, tuple(target), log_probs, longest)
 
 
 def _difference(model: OnnxSeq2Seq, probe: Probe) -> float:
-    """Largest difference of a likely log-probability along the reference's translation."""
+    """Largest difference of a likely log-probability along the reference's translation; NaN or
+    infinite where a log-probability is."""
     decoding = model.encode([probe.source_ids])
     worst = 0.0
     previous = model.target.start
@@ -124,7 +139,7 @@ def _difference(model: OnnxSeq2Seq, probe: Probe) -> float:
         found[candidates.ids[0]] = candidates.log_probs[0]
         likely = np.argsort(-expected)[:LIKELY]
         likely = likely[np.isfinite(expected[likely])]
-        worst = max(worst, float(np.abs(found[likely] - expected[likely]).max()))
+        worst = float(np.maximum(worst, np.abs(found[likely] - expected[likely]).max()))
         previous = token
     return worst
 

@@ -111,6 +111,32 @@ def test_a_conversion_that_fails_leaves_nothing_behind(
     assert list(destination.parent.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the reference
+def test_a_variant_that_overflows_is_noticed(checkpoint: Path, tmp_path: Path) -> None:
+    """Beyond 65504 a number of 16 bits is infinite, and infinity minus itself is NaN."""
+
+    def enlarge(tensors: dict[str, Any]) -> None:
+        tensors["model.decoder.layers.1.fc1.weight"] *= 300
+        tensors["model.decoder.layers.1.fc2.weight"] *= 600
+
+    change_tensors(checkpoint / "model.safetensors", enlarge)
+    convert(checkpoint, tmp_path / "fp32", variants=["fp32"])
+    with pytest.raises(VerificationFailed, match="fp16 computes values that are not finite"):
+        convert(checkpoint, tmp_path / "fp16", variants=["fp16"])
+    assert not (tmp_path / "fp16").exists()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_checkpoint_that_overflows_is_noticed(checkpoint: Path, tmp_path: Path) -> None:
+    def enlarge(tensors: dict[str, Any]) -> None:
+        tensors["model.decoder.layers.1.fc1.weight"] *= np.float32(1e25)
+        tensors["model.decoder.layers.1.fc2.weight"] *= np.float32(1e25)
+
+    change_tensors(checkpoint / "model.safetensors", enlarge)
+    with pytest.raises(VerificationFailed, match="The checkpoint itself computes values"):
+        convert(checkpoint, tmp_path / "model", variants=["fp32"])
+
+
 def test_a_directory_that_is_no_checkpoint(tmp_path: Path) -> None:
     assert "none of the supported kinds: huggingface-marian" in problems(tmp_path)[0]
     assert "is not a directory" in problems(tmp_path / "nowhere")[0]
