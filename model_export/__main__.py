@@ -221,7 +221,9 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="measured scores for the manifest: a JSON list of "
         '{"test_set", "variant", "beam_size", "bleu", "chrf"}',
     )
-    convert.add_argument("--force", action="store_true", help="replace the destination")
+    convert.add_argument(
+        "--force", action="store_true", help="replace the destination, if it is a model directory"
+    )
 
 
 def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

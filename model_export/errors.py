@@ -2,7 +2,7 @@
 
 ExportError
 ├── UnsupportedCheckpoint      the source can't be converted; the message lists every reason
-├── DestinationExists          the destination is there already and is not replaced unasked
+├── DestinationExists          what is at the destination is not replaced, unasked or at all
 ├── CannotDraw                 a sentence's attention can't be shown or drawn
 ├── InvalidTestSet             a test set's files can't be read or do not belong together
 └── VerificationFailed         what was written does not compute what the source computes
@@ -29,7 +29,7 @@ class UnsupportedCheckpoint(ExportError):
 
 
 class DestinationExists(ExportError):
-    """The destination is there already and is not replaced unasked."""
+    """What is at the destination is not replaced: nobody asked, or it is no model directory."""
 
 
 class CannotDraw(ExportError):

@@ -22,9 +22,36 @@ EXTERNAL_FROM = 2**27
 """Bytes of float32 weights from which on they are written beside the graphs."""
 
 
+def require_free(destination: Path, source: Path, *, replace: bool) -> None:
+    """Check that a model directory made of a checkpoint may be put there.
+
+    Raises:
+        DestinationExists: something is there and replace is False, or it is anything but an empty
+            directory or a model directory, or the checkpoint is in it.
+    """
+    if not os.path.lexists(destination):
+        return
+    if not replace:
+        raise DestinationExists(f"{destination} exists already; --force replaces it.")
+    if source.resolve().is_relative_to(destination.resolve()):
+        raise DestinationExists(f"{destination} is not replaced, as it holds the checkpoint.")
+    if not _is_replaceable(destination):
+        raise DestinationExists(
+            f"{destination} is no model directory, so --force does not replace it."
+        )
+
+
+def _is_replaceable(path: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return (path / MANIFEST_NAME).is_file() or not any(path.iterdir())
+
+
 @contextmanager
 def staged(destination: Path, *, replace: bool) -> Iterator[Path]:
     """A new directory that takes the destination's place when the block ends without an error.
+
+    replace: whether it takes the place of whatever is there.
 
     Readers see all of the old directory or all of the new one.
 

@@ -47,7 +47,7 @@ class ExportOptions:
     """A model card that becomes the directory's README.md."""
     scores: tuple[Score, ...] = ()
     replace: bool = False
-    """Whether a destination that exists is replaced."""
+    """Whether a model directory that is at the destination is replaced."""
     text: TextOptions = field(default_factory=TextOptions)
     """What the checkpoint does not say of its text."""
 
@@ -59,9 +59,11 @@ def convert(
 
     Raises:
         UnsupportedCheckpoint: with every reason.
-        DestinationExists: the destination is there and options.replace is False.
+        DestinationExists: the destination is there and options.replace is False, or it is no model
+            directory.
         VerificationFailed: a variant does not compute what the checkpoint computes.
     """
+    package.require_free(destination, source, replace=options.replace)
     with package.staged(destination, replace=options.replace) as staging:
         progress(f"Reading {source}")
         read = sources.load(source, options.pairs, options.text)

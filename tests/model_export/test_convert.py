@@ -88,10 +88,42 @@ def test_force_replaces_the_destination_as_a_whole(tmp_path: Path) -> None:
     destination = tmp_path / "model"
     destination.mkdir()
     (destination / "old").touch()
+    (destination / "manifest.json").touch()
     convert(TINY_MARIAN, destination, replace=True, variants=["int8"])
     ModelDirectory.open(destination).check()
     assert not (destination / "old").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_force_replaces_an_empty_directory(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    convert(TINY_MARIAN, tmp_path / "model", replace=True, variants=["int8"])
+    ModelDirectory.open(tmp_path / "model").check()
+
+
+@pytest.mark.parametrize(
+    ("destination", "problem"),
+    [
+        ("checkpoint", "holds the checkpoint"),
+        (".", "holds the checkpoint"),
+        ("checkpoint/../models/../checkpoint", "holds the checkpoint"),
+        ("models", "is no model directory"),
+        ("models/notes", "is no model directory"),
+        ("link", "is no model directory"),
+    ],
+)
+def test_force_replaces_nothing_else(
+    checkpoint: Path, tmp_path: Path, destination: str, problem: str
+) -> None:
+    model = tmp_path / "models" / "fr-en"
+    model.mkdir(parents=True)
+    (model / "manifest.json").touch()
+    (tmp_path / "models" / "notes").touch()
+    (tmp_path / "link").symlink_to(model)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DestinationExists, match=problem):
+        convert(checkpoint, tmp_path / destination, replace=True)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_conversion_that_fails_leaves_nothing_behind(
