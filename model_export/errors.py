@@ -3,6 +3,7 @@
 ExportError
 ├── UnsupportedCheckpoint      the source can't be converted; the message lists every reason
 ├── DestinationExists          what is at the destination is not replaced, unasked or at all
+├── InvalidName                a model can't have this name
 ├── CannotDraw                 a sentence's attention can't be shown or drawn
 ├── InvalidTestSet             a test set's files can't be read or do not belong together
 └── VerificationFailed         what was written does not compute what the source computes
@@ -30,6 +31,10 @@ class UnsupportedCheckpoint(ExportError):
 
 class DestinationExists(ExportError):
     """What is at the destination is not replaced: nobody asked, or it is no model directory."""
+
+
+class InvalidName(ExportError):
+    """A model can't have this name."""
 
 
 class CannotDraw(ExportError):

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 import service
 from model_export import calibration, graph, package, sources, verify
+from model_export.errors import InvalidName
 from model_export.spec import Checkpoint, Network, Transformer, parameters
 from model_export.vocabulary_files import TextOptions
 from service.package.directory import ModelDirectory
@@ -18,6 +21,7 @@ from service.package.manifest import (
     LanguagePair,
     Limits,
     Manifest,
+    ModelName,
     Parity,
     Provenance,
     Score,
@@ -58,11 +62,13 @@ def convert(
     """Convert a checkpoint into a model directory.
 
     Raises:
+        InvalidName: options.name is none.
         UnsupportedCheckpoint: with every reason.
         DestinationExists: the destination is there and options.replace is False, or it is no model
             directory.
         VerificationFailed: a variant does not compute what the checkpoint computes.
     """
+    _require_name(options.name)
     package.require_free(destination, source, replace=options.replace)
     with package.staged(destination, replace=options.replace) as staging:
         progress(f"Reading {source}")
@@ -75,6 +81,17 @@ def convert(
         if options.card is not None:
             shutil.copyfile(options.card, staging / "README.md")
     return manifest
+
+
+def _require_name(name: str) -> None:
+    try:
+        TypeAdapter(ModelName).validate_python(name)
+    except ValidationError as error:
+        raise InvalidName(
+            f"{name!r} can't be a model's name, which has letters, digits, dots, dashes and "
+            "underscores, and begins with a letter or digit; --name gives it another one than "
+            "the destination's."
+        ) from error
 
 
 def check(

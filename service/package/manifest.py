@@ -20,6 +20,7 @@ MANIFEST_NAME = "manifest.json"
 TokenId = Annotated[int, Field(ge=0)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A plain name: a manifest can't point outside of its directory."""
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
@@ -148,7 +149,7 @@ class Manifest(_Strict):
     """manifest.json."""
 
     format: Literal[1]
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: ModelName
     family: str
     """For people and for `inspect`; the service never asks which family it serves."""
     pairs: list[LanguagePair] = Field(default_factory=list)

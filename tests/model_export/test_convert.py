@@ -367,6 +367,17 @@ def test_the_commands_fail_with_every_reason_and_no_traceback(
     assert "does not exist" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["my model", ".hidden", "-x"])
+def test_a_name_that_no_model_can_have_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert command.main(["convert", str(TINY_MARIAN), str(tmp_path / name)]) == 1
+    shown = capsys.readouterr()
+    assert f"'{name}' can't be a model's name" in shown.err
+    assert "Reading" not in shown.out
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_verify_notices_another_checkpoint(
     tiny_directory: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
