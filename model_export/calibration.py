@@ -2,8 +2,8 @@
 
 Post-training static quantisation with the least and the greatest value of each channel that was
 seen (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", section 3). The sentences are translated by the service's own
-search in fp32.
+Integer-Arithmetic-Only Inference", section 3). The sentences are translated in fp32 as the service
+translates them, with its text handling and its search.
 """
 
 from __future__ import annotations
@@ -22,38 +22,53 @@ from model_export.spec import Checkpoint, Network
 from service.decoding.model import Candidates, StepInput
 from service.decoding.search import Target, decode
 from service.domain import DecodingOptions
+from service.package.manifest import LanguagePair
 from service.runtime.batch import Encode, OnnxDecoding, names
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.runtime.session import Array, Graph
 from service.settings import RuntimeSettings
+from service.text.pipeline import TextPipeline
+from service.text.tokenizer import Tokenizer
 
 BATCH = 16
 BEAM_SIZE = 4
 """What hypotheses that do not win compute must fit as well."""
 
 
-def observe(checkpoint: Checkpoint, sentences: Sequence[str]) -> Ranges:
-    """Translate sentences and return the ranges that were seen; longer ones are left out."""
-    encoded = checkpoint.source_tokenizer.encode_batch(list(sentences))
-    source_ids = [tuple(one.ids) for one in encoded]
-    fitting = [ids for ids in source_ids if len(ids) <= checkpoint.limits.max_source_tokens]
+def observe(
+    checkpoint: Checkpoint, tokenizer: Tokenizer, pair: LanguagePair, sentences: Sequence[str]
+) -> Ranges:
+    """Translate sentences and return the ranges that were seen; longer ones are left out.
+
+    tokenizer: the one that was written for the checkpoint; pair: what is translated.
+    """
     tokens, limits = checkpoint.tokens, checkpoint.limits
+    text = TextPipeline(
+        tokenizer, limits.max_source_tokens, checkpoint.conditioning, checkpoint.languages
+    )
+    encoded = (text.encode_whole(sentence, pair) for sentence in sentences)
     target = Target(tokens.start, tokens.end, limits.target_vocabulary, limits.max_target_tokens)
-    return observe_ids(checkpoint.network, fitting, target)
+    fitting = [ids for ids in encoded if ids]
+    return observe_ids(checkpoint.network, fitting, target, text.start(pair))
 
 
-def observe_ids(network: Network, source_ids: Sequence[tuple[int, ...]], target: Target) -> Ranges:
-    """The same for sentences in token ids."""
+def observe_ids(
+    network: Network,
+    source_ids: Sequence[tuple[int, ...]],
+    target: Target,
+    start: tuple[int, ...] = (),
+) -> Ranges:
+    """The same for sentences in token ids. start: what translations are made to begin with."""
     with tempfile.TemporaryDirectory() as folder:
         author = partial(graph.build_observed, network)
         written = package.write_network(Path(folder), "observed", network, author)
         settings = RuntimeSettings(replicas=1)
         encoder, decoder = (Graph(Path(folder) / file, settings) for file in written[:2])
     observed = _Observed(OnnxSeq2Seq(encoder, decoder, target.end, target))
-    options = DecodingOptions(beam_size=BEAM_SIZE)
+    options = DecodingOptions(beam_size=BEAM_SIZE, start=start)
     by_length = sorted(source_ids, key=len)
-    for start in range(0, len(by_length), BATCH):
-        some = by_length[start : start + BATCH]
+    for first in range(0, len(by_length), BATCH):
+        some = by_length[first : first + BATCH]
         decode(observed, some, [options] * len(some), target)
     return Ranges(observed.encoder.ranges, observed.decoder.ranges)
 

@@ -26,7 +26,9 @@ from service.package.manifest import (
     Provenance,
     Score,
     Variant,
+    first_pair,
 )
+from service.text.tokenizer import Tokenizer
 
 Progress = Callable[[str], None]
 """Told what begins now."""
@@ -119,7 +121,9 @@ def _write(
     ranges = None
     if options.calibration:
         progress(f"Calibrating on {len(options.calibration)} sentences")
-        ranges = calibration.observe(checkpoint, options.calibration)
+        written = Tokenizer.load(staging / tokenizers.source, staging / tokenizers.target)
+        pair = first_pair(checkpoint.pairs, checkpoint.sources, checkpoint.targets)
+        ranges = calibration.observe(checkpoint, written, pair, options.calibration)
     variants = {}
     for name in options.variants:
         progress(f"Building {name}")

@@ -8,6 +8,7 @@ README.md             model card, not covered by the manifest's hashes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -34,6 +35,16 @@ class LanguagePair(_Strict):
 
     source: LanguageCode
     target: LanguageCode
+
+
+def first_pair(
+    pairs: Sequence[LanguagePair], sources: Sequence[LanguageCode], targets: Sequence[LanguageCode]
+) -> LanguagePair:
+    """One of the directions of a manifest's pairs, sources and targets."""
+    if pairs:
+        return pairs[0]
+    target = next((code for code in targets if code != sources[0]), targets[0])
+    return LanguagePair(source=sources[0], target=target)
 
 
 class Language(_Strict):
@@ -177,10 +188,7 @@ class Manifest(_Strict):
     @property
     def first_pair(self) -> LanguagePair:
         """One of the directions that the model translates."""
-        if self.pairs:
-            return self.pairs[0]
-        target = next((code for code in self.targets if code != self.sources[0]), self.targets[0])
-        return LanguagePair(source=self.sources[0], target=target)
+        return first_pair(self.pairs, self.sources, self.targets)
 
     @model_validator(mode="after")
     def _translates_something(self) -> Self:
