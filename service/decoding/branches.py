@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-
-import numpy as np
 
 from service.decoding.beam import Beam
 from service.decoding.demands import Demands
@@ -166,18 +165,24 @@ class Alternatives:
         return tuple(_joined(expansion, rest) for expansion, rest in pairs)
 
     def _probable(self, expansions: tuple[Hypothesis, ...]) -> list[Hypothesis]:
+        """The best one, and all others that may be and are probable enough."""
         least = self._options.min_alternative_expansion_prob
-        return [one for i, one in enumerate(expansions) if i == 0 or np.exp(one.score) >= least]
+        others = (one for one in expansions[1:] if math.isfinite(one.score))
+        return [*expansions[:1], *(one for one in others if math.exp(one.score) >= least)]
 
     def _branch_out(self) -> SideBySide:
+        longest = self._longest - self._stem_length
         options = replace(
             self._options,
             num_hypotheses=1,
             start=(),
             target_prefix=(),
             return_alternatives=False,
-            max_decoding_length=self._longest - self._stem_length,
-            min_decoding_length=max(0, self._options.min_decoding_length - self._stem_length),
+            max_decoding_length=longest,
+            # More than the model can do may be asked for.
+            min_decoding_length=min(
+                longest, max(0, self._options.min_decoding_length - self._stem_length)
+            ),
         )
         beams = [
             GuidedBeam(options, self._target, stream, self._options.start + expansion.target_ids)

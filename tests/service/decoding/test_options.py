@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,37 @@ def test_an_improbable_alternative_is_left_out_but_never_the_best_one() -> None:
         least = float(probabilities[count] + probabilities[count - 1]) / 2
         assert one((3,), **options, min_alternative_expansion_prob=least) == every[:count]
     assert one((3,), **options, min_alternative_expansion_prob=1) == every[:1]
+
+
+@pytest.mark.parametrize("num_hypotheses", [11, 12, 40])
+def test_alternatives_are_as_many_as_there_are_tokens(num_hypotheses: int) -> None:
+    """The end token and suppressed ones are none of them."""
+    found = one(
+        (3,),
+        beam_size=1,
+        num_hypotheses=num_hypotheses,
+        return_alternatives=True,
+        suppress_sequences=((5,), (7,)),
+        max_decoding_length=4,
+    )
+    assert {one.target_ids[0] for one in found} == set(range(TARGET.vocabulary)) - {0, 5, 7}
+    assert all(math.isfinite(one.score) for one in found)
+
+
+@pytest.mark.parametrize("prefix", [(), (4, 2)])
+def test_alternatives_of_more_tokens_than_the_model_can_do_have_as_many_as_it_can(
+    prefix: tuple[int, ...],
+) -> None:
+    short = replace(TARGET, max_length=10)
+    asked = DecodingOptions(
+        beam_size=2,
+        num_hypotheses=3,
+        return_alternatives=True,
+        target_prefix=prefix,
+        min_decoding_length=30,
+    )
+    (found,) = decode(TableModel(short), [(3,)], [asked], short)
+    assert [len(one.target_ids) for one in found] == [10, 10, 10]
 
 
 @pytest.mark.parametrize("longest", [1, 2, 3, 4])
