@@ -3,7 +3,8 @@
     config.json  model.safetensors  sentencepiece.bpe.model  vocab.json  tokenizer_config.json
 
 The source begins with the token of its language, the target with that of its own: __fr__. These
-tokens follow those of vocab.json, in the order of a list.
+tokens follow those of vocab.json, in the order of a list. SMaLL-100 (Mohammadshahi et al. 2022,
+arXiv:2210.11621) has the same network and is told the target language alone, in front of the source.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ PIECES = "sentencepiece.bpe.model"
 VOCABULARY = "vocab.json"
 LISTS = {"m2m100": M2M_100, "wmt21": WMT21}
 """language_codes in tokenizer_config.json."""
+SMALL_100 = ("SMALL100Tokenizer", "tokenization_small100.py")
+"""Its tokenizer_class in tokenizer_config.json, and the code that lies beside it."""
 
 
 def recognises(path: Path) -> bool:
@@ -65,7 +68,14 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         tokenizer=tokenizer,
         tokens=tokens,
         spoken=spoken(languages, pairs),
-        conditioning=Conditioning(before=["source"], start=["target"]),
+        conditioning=_conditioning(path),
         files=("config.json", PIECES, VOCABULARY),
     )
     return assemble(path, parts, lambda tensors: network(shape, tokens, tensors), IGNORED_TENSORS)
+
+
+def _conditioning(path: Path) -> Conditioning:
+    name, code = SMALL_100
+    if tokenizers.settings(path).get("tokenizer_class") == name or (path / code).is_file():
+        return Conditioning(before=["target"])
+    return Conditioning(before=["source"], start=["target"])
