@@ -58,8 +58,8 @@ class Config:
 
     @classmethod
     def read(cls, directory: Path) -> Config:
-        """config.json, with the special tokens that newer checkpoints have in
-        generation_config.json.
+        """config.json, with the special tokens of generation_config.json where it has some: as in
+        transformers, it counts.
 
         Raises:
             UnsupportedCheckpoint: one of them holds no JSON object.
@@ -68,8 +68,8 @@ class Config:
         if (directory / GENERATION_CONFIG).is_file():
             generation = read_json(directory / GENERATION_CONFIG)
             for name in SPECIAL_TOKENS:
-                if content.get(name) is None and generation.get(name) is not None:
-                    content[name] = generation[name]
+                if generation.get(name) is not None:
+                    content[name] = _only(generation[name])
         return cls(content)
 
     def get(self, name: str) -> Any:
@@ -148,6 +148,11 @@ class Config:
     def fault(self, problem: str) -> None:
         """Remember what is wrong; a sentence without its end."""
         self.problems.append(f"{self._name}: {problem}.")
+
+
+def _only(value: object) -> object:
+    """generation_config.json may have a list of end tokens, mostly of one."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def model_type(directory: Path) -> str | None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from model_export import sources
-from service.package.manifest import Conditioning
-from tests.conftest import DATA
+from service.package.manifest import Conditioning, LanguagePair
+from tests.conftest import DATA, TINY_MARIAN
 
 Copy = Callable[[str], Path]
+ENGLISH = (LanguagePair(source="en", target="en"),)
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def copy(tmp_path: Path) -> Copy:
     """Copies a checkpoint, to be changed."""
 
     def copied(name: str) -> Path:
-        return Path(shutil.copytree(DATA / "families" / name, tmp_path / "checkpoint"))
+        path = TINY_MARIAN if name == "marian" else DATA / "families" / name
+        return Path(shutil.copytree(path, tmp_path / "checkpoint"))
 
     return copied
 
@@ -49,3 +51,29 @@ def test_small_100_is_told_the_target_alone(copy: Copy, tell: Callable[[Path], N
     found = sources.load(source)
     assert found.conditioning == Conditioning(before=["target"])
     assert (len(found.sources), len(found.targets)) == (100, 100)
+
+
+def test_generation_config_counts(copy: Copy) -> None:
+    source = copy("bart")
+    change(
+        source / "generation_config.json",
+        forced_bos_token_id=7,
+        decoder_start_token_id=0,
+        eos_token_id=[2],
+    )
+    found = sources.load(source, ENGLISH)
+    assert found.conditioning.start == [7]
+    assert (found.tokens.start, found.tokens.end) == (0, 2)
+
+
+def test_config_counts_where_the_other_file_says_nothing(copy: Copy) -> None:
+    source = copy("bart")
+    change(source / "generation_config.json", decoder_start_token_id=None, eos_token_id=None)
+    tokens = sources.load(source, ENGLISH).tokens
+    assert (tokens.start, tokens.end) == (2, 2)
+
+
+def test_a_list_of_one_end_token(copy: Copy) -> None:
+    source = copy("marian")
+    change(source / "generation_config.json", eos_token_id=[0])
+    assert sources.load(source).tokens.end == 0
