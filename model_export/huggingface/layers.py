@@ -51,8 +51,11 @@ class BartLike:
     tied: bool
 
     @classmethod
-    def of(cls, config: Config) -> BartLike:
-        """Faults are noted in the config."""
+    def of(cls, config: Config, activation: str = "gelu", *, scaled: bool = False) -> BartLike:
+        """Faults are noted in the config.
+
+        activation, scaled: the family's defaults for what config.json need not say.
+        """
         width = config.size("d_model")
         for side in SIDES:
             config.divides("d_model", f"{side}_attention_heads")
@@ -66,8 +69,8 @@ class BartLike:
             layers=(config.size("encoder_layers"), config.size("decoder_layers")),
             heads=(config.size("encoder_attention_heads"), config.size("decoder_attention_heads")),
             inner=(config.size("encoder_ffn_dim"), config.size("decoder_ffn_dim")),
-            activation=config.choice("activation_function", ACTIVATIONS, "gelu"),
-            scale=float(np.sqrt(width)) if config.flag("scale_embedding", False) else 1.0,
+            activation=config.choice("activation_function", ACTIVATIONS, activation),
+            scale=float(np.sqrt(width)) if config.flag("scale_embedding", scaled) else 1.0,
             tied=config.flag("tie_word_embeddings", True),
         )
 

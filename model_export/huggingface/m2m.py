@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model_export.huggingface.config import Config
 from model_export.huggingface.layers import BartLike, BartLikeWeights, fairseq_positions
 from model_export.spec import Transformer
 from model_export.tensors import Tensors
@@ -12,6 +13,11 @@ IGNORED_TENSORS = (
     "model.decoder.embed_positions.weights",
 )
 """Position tables that config.json determines."""
+
+
+def shape_of(config: Config) -> BartLike:
+    """What config.json says of the network; faults are noted in it."""
+    return BartLike.of(config, "relu", scaled=True)
 
 
 def network(shape: BartLike, tokens: Tokens, tensors: Tensors) -> Transformer:

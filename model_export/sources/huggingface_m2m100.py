@@ -4,7 +4,7 @@
 
 The source begins with the token of its language, the target with that of its own: __fr__. These
 tokens follow those of vocab.json, in the order of a list. SMaLL-100 (Mohammadshahi et al. 2022,
-arXiv:2210.11621) has the same network and is told the target language alone, in front of the source.
+arXiv:2210.11621) has the same network; it is told the target language alone, before the source.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from pathlib import Path
 from model_export.huggingface import tokenizers
 from model_export.huggingface.config import Config, model_type, read_json, require_files
 from model_export.huggingface.languages import M2M_100, WMT21, spoken
-from model_export.huggingface.layers import BartLike
-from model_export.huggingface.m2m import IGNORED_TENSORS, network
+from model_export.huggingface.m2m import IGNORED_TENSORS, network, shape_of
 from model_export.huggingface.reading import Parts, assemble
 from model_export.spec import Checkpoint
 from model_export.vocabulary import sentencepiece_tokenizer
@@ -45,7 +44,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
     """
     require_files(path, (PIECES, VOCABULARY))
     config = Config.read(path)
-    shape = BartLike.of(config)
+    shape = shape_of(config)
     vocabulary = read_json(path / VOCABULARY)
     codes = LISTS.get(str(tokenizers.settings(path).get("language_codes")), M2M_100)
     languages = {code: len(vocabulary) + place for place, code in enumerate(codes)}

@@ -16,8 +16,7 @@ from model_export.errors import UnsupportedCheckpoint
 from model_export.huggingface import tokenizers
 from model_export.huggingface.config import Config, model_type, require_files
 from model_export.huggingface.languages import NLLB, spoken
-from model_export.huggingface.layers import BartLike
-from model_export.huggingface.m2m import IGNORED_TENSORS, network
+from model_export.huggingface.m2m import IGNORED_TENSORS, network, shape_of
 from model_export.huggingface.reading import Parts, assemble
 from model_export.spec import Checkpoint
 from model_export.vocabulary import sentencepiece_tokenizer
@@ -41,7 +40,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         UnsupportedCheckpoint: with every reason found.
     """
     config = Config.read(path)
-    shape = BartLike.of(config)
+    shape = shape_of(config)
     tokenizer, file = _tokenizer(path)
     languages = _languages(path, tokenizer)
     tokens = Tokens(

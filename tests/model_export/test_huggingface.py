@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from model_export import sources
+from model_export.spec import Transformer
 from service.package.manifest import Conditioning, LanguagePair
 from tests.conftest import DATA, TINY_MARIAN
 
@@ -77,3 +78,18 @@ def test_a_list_of_one_end_token(copy: Copy) -> None:
     source = copy("marian")
     change(source / "generation_config.json", eos_token_id=[0])
     assert sources.load(source).tokens.end == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "activation", "scale"),
+    [("m2m100", "relu", 4), ("nllb", "relu", 4), ("bart", "gelu", 1), ("mbart50", "gelu", 1)],
+)
+def test_what_config_leaves_out_is_the_family_s_default(
+    copy: Copy, name: str, activation: str, scale: int
+) -> None:
+    source = copy(name)
+    change(source / "config.json", activation_function=None, scale_embedding=None)
+    network = sources.load(source, ENGLISH if name == "bart" else ()).network
+    assert isinstance(network, Transformer)
+    assert network.encoder[0].feed_forward.activation == activation
+    assert network.source_embedding.scale == scale
