@@ -109,7 +109,8 @@ def load(path: Path, pairs: tuple[LanguagePair, ...], told: TextOptions) -> Chec
     tensors = Tensors.of_files(weights)
     positions = _positions(options["model"], kind, tensors, shape)
     network = OpenNmtWeights(shape, EOLE, tensors).network(positions)
-    tensors.finish([f"{EOLE.layers[1]}.{i}.layer_scalar" for i in range(shape.sides[1].layers)])
+    _require_no_scaling(tensors, shape)
+    tensors.finish(())
     source, target = text.tokenizers()
     ids, special = text.target.tokens.index, text.special
     files = (path / CONFIG, path / VOCABULARY, *weights, *text.files)
@@ -266,6 +267,14 @@ def _part(model: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UnsupportedCheckpoint([f"{CONFIG}: model has no {name}."])
     return found
+
+
+def _require_no_scaling(tensors: Tensors, shape: Shape) -> None:
+    """What each layer of the decoder gives is multiplied by a number of its own."""
+    for index in range(shape.sides[1].layers):
+        name = f"{EOLE.layers[1]}.{index}.layer_scalar"
+        if name in tensors and tensors.take(name, (1,)).item() != 1:
+            tensors.fault(f"{name} is {tensors.take(name, (1,)).item():g}; supported: 1.")
 
 
 def _positions(

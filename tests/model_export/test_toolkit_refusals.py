@@ -278,6 +278,15 @@ def test_models_of_eole_that_do_not_translate(eole: Path) -> None:
     assert problems(eole, TextOptions()) == ["config.json: model has no encoder."]
 
 
+def test_layers_of_eole_that_are_scaled(eole: Path) -> None:
+    tensors = load_file(eole / "model.00.safetensors")
+    tensors["decoder.transformer_layers.1.layer_scalar"] *= 3
+    save_file(tensors, eole / "model.00.safetensors")
+    assert problems(eole, TextOptions()) == [
+        "decoder.transformer_layers.1.layer_scalar is 3; supported: 1."
+    ]
+
+
 def test_transforms_of_eole_that_change_text(eole: Path) -> None:
     rewrite(eole / "config.json", lambda c: c.update(transforms=["normalize", "clean"]))
     assert problems(eole, TextOptions()) == [
