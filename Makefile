@@ -64,7 +64,8 @@ openapi: $(VENV)/dev.installed ## Renew tests/data/openapi.json after a change o
 .PHONY: test-train
 test-train: build/train/recipes.installed ## Run the tests of the training recipes. ARGS.
 	build/train/bin/python -m pytest -o 'norecursedirs=.*' tests/training \
-		tests/model_export/test_toolkits.py tests/model_export/test_toolkit_refusals.py $(ARGS)
+		tests/model_export/test_toolkits.py tests/model_export/test_toolkit_refusals.py \
+		tests/model_export/test_pytorch_tutorial.py $(ARGS)
 
 .PHONY: test-page
 test-page: build/page/browser.installed ## Run the tests of the page in Chromium. ARGS.

@@ -21,19 +21,23 @@ from model_export.spec import Array
 
 Allowed = type | tuple[type, str]
 """A class, or one that stands in for another, of this name."""
+SAID_BY_TORCH = (pickle.UnpicklingError, RuntimeError, OSError)
+"""Errors whose message says something about the file."""
 WITHOUT_TORCH = (
     "have transformers write model.safetensors: "
     "`AutoModelForSeq2SeqLM.from_pretrained(…).save_pretrained(…)`."
 )
 
 
-def load(path: Path) -> Mapping[str, StoredByTorch]:
+def load(path: Path, otherwise: str = WITHOUT_TORCH) -> Mapping[str, StoredByTorch]:
     """The tensors of a file, by name.
+
+    otherwise: as in content().
 
     Raises:
         UnsupportedCheckpoint: torch is not installed, or the file holds anything but tensors.
     """
-    found = content(path, (), WITHOUT_TORCH)
+    found = content(path, (), otherwise)
     tensors = named_tensors(found)
     if tensors is None:
         raise UnsupportedCheckpoint([f"{path.name} holds something else than named tensors."])
@@ -135,7 +139,8 @@ def _content(path: Path, classes: Collection[Allowed]) -> Any:
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             except RuntimeError:  # only files of torch 1.6 and later can be mapped
                 return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    # What is no pickle leads torch's unpickler to errors of any kind.
+    except Exception as error:
         raise UnsupportedCheckpoint(
             [f"{path.name} is no file of tensors alone, and is not read: {_reason(error)}"]
         ) from error
@@ -144,4 +149,5 @@ def _content(path: Path, classes: Collection[Allowed]) -> Any:
 def _reason(error: Exception) -> str:
     """What the file wants to run, if that is the matter."""
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return f"it names {named[1]}." if named else str(error).partition("\n")[0]
+    said = str(error).partition("\n")[0] if isinstance(error, SAID_BY_TORCH) else ""
+    return f"it names {named[1]}." if named else said or "it is broken, or not torch's at all."

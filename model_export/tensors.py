@@ -89,6 +89,27 @@ class Tensors:
         stored = {name: one for file in files for name, one in file.tensors.items()}
         return cls(stored, [file.data for file in files], described_by=described_by)
 
+    @classmethod
+    def of_parts(cls, paths: Mapping[str, Path], described_by: str, without_torch: str) -> Tensors:
+        """The tensors of safetensors files and of torch's, with prefixes before their names.
+
+        paths: by the prefix; without_torch: what to do instead of installing it, for a message.
+
+        Raises:
+            UnsupportedCheckpoint: one of them can't be read.
+        """
+        stored: dict[str, Stored] = {}
+        maps = []
+        for prefix, path in paths.items():
+            if path.suffix == ".safetensors":
+                file = _SafetensorsFile.open(path)
+                tensors: Mapping[str, Stored] = file.tensors
+                maps.append(file.data)
+            else:
+                tensors = pickled.load(path, without_torch)
+            stored |= {f"{prefix}{name}": one for name, one in tensors.items()}
+        return cls(stored, maps, described_by=described_by)
+
     def __contains__(self, name: str) -> bool:
         return name in self._stored
 
