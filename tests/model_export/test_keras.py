@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -90,6 +91,52 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "damaged.keras"
     path.write_bytes(data)
     assert "damaged.keras can't be read: Bad CRC" in problems(path, "lstm", tmp_path)[0]
+
+
+def with_member(folder: Path, name: str, data: bytes) -> Path:
+    """A copy of a model that has its text inside, with one more file in its archive."""
+    path = Path(shutil.copyfile(path_of("text_inside"), folder / "more.keras"))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return path
+
+
+def test_only_what_is_needed_is_unpacked(tmp_path: Path) -> None:
+    """What else there is may even be damaged."""
+    path = with_member(tmp_path, "assets/notes.bin", bytes(1000))
+    damage(path, "assets/notes.bin")
+    sources.load(path, PAIR, TextOptions())
+
+
+def damage(path: Path, name: str) -> None:
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo(name).header_offset
+    data = bytearray(path.read_bytes())
+    data[place + 30 + len(name)] ^= 255  # behind the header and the name
+    path.write_bytes(data)
+
+
+def test_a_damaged_vocabulary_is_refused(tmp_path: Path) -> None:
+    name = "assets/layers/x/vocabulary.txt"
+    path = with_member(tmp_path, name, b"a\n" * 500)
+    damage(path, name)
+    assert "more.keras can't be read: " in problems(path, "text_inside", tmp_path)[0]
+
+
+def test_text_that_unpacks_to_more_than_a_model_has(tmp_path: Path) -> None:
+    path = with_member(tmp_path, "assets/layers/x/vocabulary.txt", bytes(65 << 20))
+    assert path.stat().st_size < 1 << 20
+    (found,) = problems(path, "text_inside", tmp_path)
+    assert found.startswith("more.keras unpacks to 65 MiB of assets/layers/")
+    assert found.endswith("at most 64 are read.")
+
+
+def test_weights_that_unpack_to_more_than_a_model_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_export.sources.keras.archive.MOST_WEIGHTS", 10_000)
+    (found,) = problems(path_of("lstm"), "lstm", tmp_path)
+    assert "of model.weights.h5; at most" in found
 
 
 def test_missing_parts_are_named(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A .keras file: a zip of config.json, metadata.json and model.weights.h5.
 
 Read with zipfile, json and h5py alone. Nothing of it is run: code that a layer brings is a reason
-to refuse it.
+to refuse it. Only what is needed is unpacked, and not more than a model may have.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,16 @@ from model_export.errors import UnsupportedCheckpoint
 from model_export.spec import Array
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+ASSET = re.compile(r"assets/.*/vocabulary\.txt")
+MOST_TEXT = 2**26
+"""Bytes of the configuration and all vocabularies, unpacked."""
+MOST_WEIGHTS = 2**31
+"""Bytes of the weights."""
 FLOATS = ("float16", "float32", "float64")
-_ERRORS = (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError)
+_ERRORS = (
+    *(OSError, zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError),
+    *(zlib.error, RuntimeError),  # damaged, encrypted
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +43,51 @@ class Archive:
     config: dict[str, Any]
     weights: Weights
     texts: dict[str, str]
-    """Files of assets/ that are text."""
+    """The vocabularies among the assets."""
 
 
 def read(path: Path) -> Archive:
     """Read a .keras file.
 
     Raises:
-        UnsupportedCheckpoint: it is broken, or from before Keras 3.
+        UnsupportedCheckpoint: it is broken, too large, or from before Keras 3.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
+            names = archive.namelist()
             missing = [name for name in (CONFIG, METADATA, WEIGHTS) if name not in names]
             if missing:
                 raise UnsupportedCheckpoint([f"{path.name} has no {name}." for name in missing])
-            content = {name: archive.read(name) for name in names if not name.endswith("/")}
-        config = _json(path, CONFIG, content[CONFIG])
-        metadata = _json(path, METADATA, content[METADATA])
-        weights = h5py.File(io.BytesIO(content[WEIGHTS]), "r")
+            texts = {CONFIG, METADATA, *filter(ASSET.fullmatch, names)}
+            content = _unpacked(path, archive, texts, MOST_TEXT)
+            _require_keras_3(path, _json(path, METADATA, content.pop(METADATA)))
+            config = _json(path, CONFIG, content.pop(CONFIG))
+            packed = _unpacked(path, archive, {WEIGHTS}, MOST_WEIGHTS)[WEIGHTS]
+        weights = h5py.File(io.BytesIO(packed), "r")
     except _ERRORS as error:
         raise UnsupportedCheckpoint([f"{path.name} can't be read: {error}."]) from error
+    return Archive(config, Weights(weights), {name: _text(data) for name, data in content.items()})
+
+
+def _unpacked(
+    path: Path, archive: zipfile.ZipFile, names: Collection[str], most: int
+) -> dict[str, bytes]:
+    """Files of an archive, which unpack to at most so many bytes together."""
+    size = sum(archive.getinfo(name).file_size for name in names)
+    if size > most:
+        found = ", ".join(sorted(names))
+        raise UnsupportedCheckpoint(
+            [f"{path.name} unpacks to {size >> 20} MiB of {found}; at most {most >> 20} are read."]
+        )
+    return {name: archive.read(name) for name in names}
+
+
+def _require_keras_3(path: Path, metadata: dict[str, Any]) -> None:
     version = str(metadata.get("keras_version"))
     if not version.startswith("3."):
         raise UnsupportedCheckpoint(
             [f"{path.name} was saved by Keras {version}; load it and save it again with Keras 3."]
         )
-    assets = {name: data for name, data in content.items() if name.startswith("assets/")}
-    return Archive(config, Weights(weights), {name: _text(data) for name, data in assets.items()})
 
 
 class Weights:
