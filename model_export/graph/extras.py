@@ -15,6 +15,7 @@ from model_export.graph.builder import BOOL, FLOAT, INT64, GraphBuilder, Shape
 from model_export.graph.precision import Precision
 from model_export.spec import Attention
 
+LEAST = np.finfo(np.float32).min
 ALIGNMENT_HEADS = 1
 """The attention that is shown is that of these first heads of the last decoder layer. One is what
 CTranslate2 takes for models that were not trained with alignments."""
@@ -94,14 +95,18 @@ def _log_probs(branch: GraphBuilder, graph: GraphBuilder, logits: str) -> str:
     penalised = graph.optional_input("penalised", INT64, ["penalised", 2])
     penalties = graph.optional_input("penalties", FLOAT, ["penalised"])
     before = branch.op("GatherND", logits, penalised)
+    zero, least = (branch.constant(np.array(one, np.float32)) for one in (0, LEAST))
     after = branch.op(
         "Where",
-        branch.op("Less", before, branch.constant(np.array(0, np.float32))),
+        branch.op("Less", before, zero),
         branch.op("Mul", before, penalties),
         branch.op("Div", before, penalties),
     )
+    # A token that is never generated has -inf, and -inf less itself is NaN.
+    never = branch.op("Less", before, least)
+    difference = branch.op("Where", never, zero, branch.op("Sub", after, before))
     places = branch.op("Concat", biased, penalised, axis=0)
-    added = branch.op("Concat", biases, branch.op("Sub", after, before), axis=0)
+    added = branch.op("Concat", biases, difference, axis=0)
     changed = branch.op("ScatterND", logits, places, added, reduction="add")
     return branch.op("LogSoftmax", changed, axis=-1)
 

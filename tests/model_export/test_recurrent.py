@@ -208,6 +208,20 @@ def test_options_that_need_more_of_a_step(converted: Converted) -> None:
         assert len(set(pairs)) == len(pairs)
 
 
+def test_a_token_that_is_never_generated_may_be_penalised(converted: Converted) -> None:
+    """Where a prefix has it."""
+    network = converted.checkpoint.network
+    assert isinstance(network, RecurrentNetwork)
+    never = tuple(np.flatnonzero(np.isneginf(network.projection.bias)).tolist())
+    penalised = DecodingOptions(
+        beam_size=3, max_decoding_length=9, target_prefix=never, repetition_penalty=1.3
+    )
+    for source in sources_of(converted.name):
+        ((found,),) = best(converted.fp32, [source], penalised)
+        assert np.isfinite(found.score)
+        assert not set(never) & set(found.target_ids[len(never) :])
+
+
 def test_measured_ranges_keep_sentences_apart_too(converted: Converted, tmp_path: Path) -> None:
     network, target = converted.checkpoint.network, converted.fp32.target
     sources = sources_of(converted.name)
