@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES = 65_536
@@ -27,6 +29,47 @@ class HeadTooLarge(Exception):
     """The target and the headers have more bytes than the door lets in."""
 
 
+class NoTunnel(Exception):
+    """CONNECT has no body and is no request for an app."""
+
+
+class UpgradeIgnored(httptools.HttpRequestParser):
+    """Reads a request with the header Upgrade as if it had none, which HTTP allows.
+
+    httptools ends such a request behind its head, whatever body it declares, and the body would be
+    taken for the next request. So the head is read once more, without that header.
+    """
+
+    def __init__(self, connection: BoundedConnection) -> None:
+        self._connection = connection
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        super().__init__(self._connection)
+        # As in uvicorn's own parser: what follows "Connection: close" is no error.
+        self.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def feed_data(self, data: bytes | bytearray | memoryview) -> None:  # type: ignore[override]
+        """Read bytes.
+
+        Raises:
+            HttpParserError: they are no request.
+        """
+        rest = memoryview(data)
+        while rest:
+            try:
+                super().feed_data(rest)
+            except httptools.HttpParserUpgrade as stop:
+                rest = rest[stop.args[0] :]
+                self._read_again(self._connection.head_without_upgrade())
+            else:
+                return
+
+    def _read_again(self, head: bytes) -> None:
+        self._start_anew()  # after "Connection: close" it would read nothing
+        super().feed_data(head)
+
+
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's connection, within these bounds."""
 
@@ -38,6 +81,10 @@ class BoundedConnection(HttpToolsProtocol):
     _head_bytes: int | None = None
     """Bytes that have arrived of an unfinished head; None where there is none."""
     _too_large = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.parser = UpgradeIgnored(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a head."""
@@ -78,7 +125,23 @@ class BoundedConnection(HttpToolsProtocol):
         if size > self.max_head_bytes:
             self._too_large = True
             raise HeadTooLarge
+        if self.parser.get_method() == b"CONNECT":
+            raise NoTunnel
         super().on_headers_complete()
+
+    def head_without_upgrade(self) -> bytes:
+        """The head that is complete, without the header Upgrade."""
+        request = b"%s %s HTTP/%s" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        headers = (b"%s: %s" % one for one in self.headers if one[0] != b"upgrade")
+        return b"\r\n".join((request, *headers, b"", b""))
+
+    def _should_upgrade(self) -> bool:
+        """Of a request with the header Upgrade, uvicorn is to do nothing: it will be read again."""
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, or one that is too large."""

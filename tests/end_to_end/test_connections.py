@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ import pytest
 
 from service.connection import BoundedConnection
 from service.settings import LimitSettings, SchedulingSettings, Settings
-from tests.end_to_end.conftest import live_server, until
+from tests.end_to_end.conftest import connected, live_server, read, until
 from tests.service.api.reversing import ReversingEngine, serving
 
 BODY = json.dumps({"q": "a b", "source": "fr", "target": "en"}).encode()
@@ -31,20 +30,6 @@ def settings() -> Settings:
         limits=LimitSettings(max_body_bytes=LIMIT),
         scheduling=SchedulingSettings(deadline_seconds=0.5),
     )
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[socket.socket]:
-    address = urlsplit(url)
-    assert address.hostname is not None
-    assert address.port is not None
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        yield connection
-
-
-def read(connection: socket.socket) -> bytes:
-    """All that arrives until the other side closes."""
-    return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 class TestAPatientService:
@@ -180,13 +165,6 @@ def test_a_head_that_never_arrives_is_not_waited_for(sent: bytes) -> None:
                 assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
             connection.sendall(b"GET")
             assert read(connection) == b""
-
-
-def connected(url: str) -> socket.socket:
-    address = urlsplit(url)
-    assert address.hostname is not None
-    assert address.port is not None
-    return socket.create_connection((address.hostname, address.port), timeout=10)
 
 
 def reset(connection: socket.socket) -> bool:
