@@ -1,5 +1,5 @@
-"""A connection whose request heads are bounded in size and time, and the reading of its answers in
-time; uvicorn bounds none of it.
+"""A connection whose request heads and trailers are bounded in size and time, and the reading of
+its answers in time; uvicorn bounds none of it.
 
 Bodies are bounded by the app, which answers in the words of the path's dialect. What a head asks
 for is not known yet, so its refusal is plain text.
@@ -16,13 +16,13 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES = 65_536
-"""Of the target and all headers."""
+"""Of the target and all headers; as many may come beside a body in chunks, such as trailers."""
 HEAD_SECONDS = 30.0
 """How long a head may take to arrive, from the opening of the connection or its first byte."""
 WRITE_SECONDS = 60.0
 """How long a client may read nothing while more than a buffer of its answer waits."""
 NO_LINGER = struct.pack("ii", 1, 0)
-TOO_LARGE = b"The head of the request is too large."
+TOO_LARGE = b"The head of the request, or what comes beside its body, is too large."
 
 
 class HeadTooLarge(Exception):
@@ -78,8 +78,9 @@ class BoundedConnection(HttpToolsProtocol):
     write_seconds = WRITE_SECONDS
     _timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
-    _head_bytes: int | None = None
-    """Bytes that have arrived of an unfinished head; None where there is none."""
+    _in_head = False
+    _bytes = 0
+    """That have arrived since the last complete head or piece of a body."""
     _too_large = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -98,36 +99,45 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, and refuse them where they make too large a head."""
-        unfinished = self._head_bytes
+        """Take bytes, and refuse them where they make too large a head or too large trailers."""
+        self._bytes += len(data)
         super().data_received(data)
         if self._answered_early and self._timer is None:
             self._expect_head()  # or what is left of a body could come byte by byte for ever
-        if unfinished is None or self._head_bytes is None:
-            return
-        self._head_bytes = unfinished + len(data)
-        if self._head_bytes > self.max_head_bytes and not self.transport.is_closing():
+        if self._bytes > self.max_head_bytes and not self.transport.is_closing():
             self._too_large = True
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._head_bytes = 0
+        self._in_head = True
+        self._bytes = 0
         if self._timer is None:
             self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header is complete. Trailers are none: nobody asked for them."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """A head is complete. The parser makes a refusal of 400 of an exception."""
         self._stop_timer()
-        self._head_bytes = None
+        self._bytes = 0
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > self.max_head_bytes:
             self._too_large = True
             raise HeadTooLarge
         if self.parser.get_method() == b"CONNECT":
             raise NoTunnel
+        self._in_head = False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body has come. How many may come is for the app to say."""
+        self._bytes = 0
+        super().on_body(body)
 
     def head_without_upgrade(self) -> bytes:
         """The head that is complete, without the header Upgrade."""
@@ -147,6 +157,9 @@ class BoundedConnection(HttpToolsProtocol):
         """Refuse what is no request, or one that is too large."""
         if not self._too_large:
             super().send_400_response(msg)
+            return
+        if not self._in_head and self.cycle is not None and self.cycle.response_started:
+            self.transport.close()  # another answer would be nobody's
             return
         length = str(len(TOO_LARGE)).encode()
         head = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: "
@@ -180,7 +193,7 @@ class BoundedConnection(HttpToolsProtocol):
     def _answered_early(self) -> bool:
         """Whether the request was answered, and what arrived is only the rest of its body."""
         return (
-            self._head_bytes is None
+            not self._in_head
             and self.cycle is not None
             and self.cycle.response_complete
             and self.timeout_keep_alive_task is None

@@ -145,6 +145,81 @@ def test_heads_of_one_connection_do_not_add_up(connection: socket.socket) -> Non
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
+CHUNKED = (
+    b"POST /translate HTTP/1.1\r\nHost: service\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+
+
+class TestWhatIsSentBesideABody:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings()
+
+    @pytest.mark.parametrize("path", [b"/translate", b"/nothing"])
+    @pytest.mark.parametrize(
+        ("begin", "more"),
+        [
+            (b"2\r\n{}\r\n0\r\n", b"a: b\r\n" * 10_000),
+            (b"2\r\n{}\r\n0\r\nX: ", b"x" * 100_000),
+            (b"2;", b"x" * 100_000),
+        ],
+        ids=["many trailers", "a long trailer", "a long extension of a chunk"],
+    )
+    def test_is_bounded(
+        self, connection: socket.socket, path: bytes, begin: bytes, more: bytes
+    ) -> None:
+        connection.sendall(CHUNKED.replace(b"/translate", path) + begin)
+        with suppress(ConnectionError):  # the refusal closes it
+            for _ in range(100):
+                connection.sendall(more)
+            raise AssertionError("megabytes were taken")
+
+    def test_is_refused_with_a_reason(self, connection: socket.socket) -> None:
+        connection.sendall(CHUNKED.replace(b"Host:", b"Expect: 100-continue\r\nHost:"))
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"2;".ljust(65_537, b"x"))
+        assert read(connection).startswith(b"HTTP/1.1 431 ")
+
+    def test_does_not_count_what_is_body(self, connection: socket.socket) -> None:
+        connection.sendall(CHUNKED)
+        for byte in BODY[:-1].ljust(30_000):
+            connection.sendall(b"1;x=y\r\n%c\r\n" % byte)
+        connection.sendall(b"1\r\n}\r\n0\r\nX: " + b"x" * 60_000 + b"\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(HEAD % len(BODY) + BODY)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+    def test_is_no_header(self, connection: socket.socket) -> None:
+        chunk = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+        connection.sendall(CHUNKED + chunk + b"X-Request-ID: trailing\r\n\r\n")
+        answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"trailing" not in answer
+
+
+@pytest.mark.parametrize("request_before", [b"", b"GET /health HTTP/1.1\r\nHost: service\r\n\r\n"])
+def test_empty_lines_before_a_head_are_bounded(
+    connection: socket.socket, caplog: pytest.LogCaptureFixture, request_before: bytes
+) -> None:
+    connection.sendall(request_before)
+    with suppress(ConnectionError):
+        for _ in range(100):
+            connection.sendall(b"\r\n" * 50_000)
+        raise AssertionError("megabytes were taken")
+    assert not [one for one in caplog.records if one.name == "asyncio"]
+
+
+def test_heads_may_follow_a_body_closely(connection: socket.socket) -> None:
+    request = HEAD % 60_000 + BODY.ljust(60_000)
+    connection.sendall(request[:50])
+    connection.sendall(request[50:] + request[:50])
+    connection.sendall(request[50:])
+    left = b""
+    while left.count(b"HTTP/1.1 200 ") < 2:
+        left += connection.recv(65_536)
+
+
 class Hasty(BoundedConnection):
     head_seconds = 1.0
     write_seconds = 1.0
