@@ -267,6 +267,31 @@ async def test_a_body_that_is_too_large_is_refused_where_a_key_may_be_in_it(
     assert reply.status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/translate_file", "/translate_file/", "/v2/document"])
+async def test_only_a_form_may_be_as_large_as_a_document(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    for content_type in ("application/json", "application/x-www-form-urlencoded", ""):
+        headers = {"Content-Type": content_type}
+        reply = await client.post(path, content=b" " * 20_001, headers=headers)
+        assert reply.status_code == 413
+    document = {"file": ("a.txt", b"a " * 20_000)}
+    reply = await client.post(path, data={"api_key": "wrong"}, files=document)
+    assert reply.status_code == 403
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-API-Key": SECRET}])
+@pytest.mark.parametrize("path", ["/translate_file", "/v2/document"])
+async def test_a_form_of_very_many_fields_is_refused(
+    client: httpx.AsyncClient, path: str, headers: dict[str, str]
+) -> None:
+    files = {"file": ("a.txt", b"a")}
+    data = {"ignored": ["a"] * 10_000}
+    reply = await client.post(path, data=data, files=files, headers=headers)
+    assert reply.status_code == 400
+    assert list(reply.json().values()) == ["Invalid request: more than 10000 fields"]
+
+
 class TestWithoutKeys:
     @pytest.fixture
     def access(self) -> AccessSettings:
