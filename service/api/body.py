@@ -61,6 +61,22 @@ def parse_json(body: bytes) -> dict[str, object]:
     return value
 
 
+async def read_json(request: Request, seconds: float) -> dict[str, object] | None:
+    """The JSON object that the body is; None where there is no body, or it is null.
+
+    Raises:
+        HTTPException: 415, the Content-Type is none of JSON.
+        InvalidRequest, DeadlineExceeded, ClientClosedRequest, BodyTooLarge: as read_parameters().
+    """
+    content_type = content_type_of(request)
+    body = await read_body(request, seconds)
+    if not body:
+        return None
+    if not _is_json(content_type):
+        raise HTTPException(415, f"The Content-Type of a body must be {JSON}.")
+    return None if body.strip() == b"null" else parse_json(body)
+
+
 async def _parsed(request: Request, seconds: float) -> dict[str, object] | Pairs:
     content_type = content_type_of(request)
     body = await read_body(request, seconds)
