@@ -21,6 +21,8 @@ from service.errors import ClientClosedRequest, DeadlineExceeded, InvalidRequest
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+WITHOUT_BODY = ("GET", "DELETE")
+"""Methods of requests that say what they want in their query."""
 AT_ONCE_BYTES = 16_384
 """Of a form that is parsed in a few milliseconds; during that of a larger one others are served."""
 PARSED = "parsed_parameters"
@@ -32,7 +34,8 @@ async def read_parameters(
 ) -> dict[str, object]:
     """The parameters by name.
 
-    JSON is read if and only if the Content-Type says so; else the form and the query are.
+    JSON is read if and only if the Content-Type says so; else the form and the query are. Some
+    clients say so of every request, also of a GET without a body.
 
     Args:
         seconds: how long the body may take to arrive.
@@ -80,7 +83,7 @@ async def read_json(request: Request, seconds: float) -> dict[str, object] | Non
 async def _parsed(request: Request, seconds: float) -> dict[str, object] | Pairs:
     content_type = content_type_of(request)
     body = await read_body(request, seconds)
-    if _is_json(content_type):
+    if _is_json(content_type) and (body or request.method not in WITHOUT_BODY):
         return parse_json(body)  # here: a thread would keep the interpreter to itself
     pairs = _parse_urlencoded(request.scope["query_string"])
     if len(body) > AT_ONCE_BYTES:
