@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.body import MULTIPART
+from service.api.dependencies import ARRIVED
 from service.api.dialect import ERROR_KIND, INTERNAL_ERROR, Dialects
 from service.api.status import UNSEEN
 from service.api.tracing import trace_id
@@ -59,6 +60,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        scope[ARRIVED] = time.monotonic()
         request_id = _request_id(scope)
         answer = _Answer(send, request_id)
         self._metrics.requests_in_progress.inc()

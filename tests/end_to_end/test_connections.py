@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -12,9 +14,10 @@ import httpx
 import pytest
 
 from service.connection import BoundedConnection
-from service.settings import LimitSettings, SchedulingSettings, Settings
+from service.package.manifest import LanguagePair
+from service.settings import AccessSettings, LimitSettings, SchedulingSettings, Settings
 from tests.end_to_end.conftest import connected, live_server, read, until
-from tests.service.api.reversing import ReversingEngine, serving
+from tests.service.api.reversing import PAIRS, ReversingEngine, serving
 
 BODY = json.dumps({"q": "a b", "source": "fr", "target": "en"}).encode()
 HEAD = (
@@ -143,6 +146,48 @@ def test_heads_of_one_connection_do_not_add_up(connection: socket.socket) -> Non
         connection.sendall(request[:20_000])
         connection.sendall(request[20_000:])
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+class TestADeadline:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(
+            access=AccessSettings(address_rates="1000/minute"),  # so that a key is looked for
+            scheduling=SchedulingSettings(deadline_seconds=100),
+        )
+
+    @pytest.fixture
+    def url(self, settings: Settings, engine: ReversingEngine) -> Iterator[str]:
+        pairs = [*PAIRS, LanguagePair(source="fr", target="fr")]
+        with live_server(settings, serving(engine, pairs)) as url:
+            yield url
+
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            (b"/translate", {"q": "a b", "source": "fr", "target": "en"}),
+            (b"/score", {"q": "a b", "translation": "c", "source": "fr", "target": "en"}),
+            (b"/v2/translate", {"text": ["a b"], "source_lang": "FR", "target_lang": "EN"}),
+            (b"/v2/write/rephrase", {"text": ["a b"], "target_lang": "FR"}),
+        ],
+    )
+    @pytest.mark.parametrize("head", [HEAD, HEAD.replace(b"Host:", b"X-API-Key: key\r\nHost:")])
+    def test_counts_from_the_arrival_of_the_request(
+        self,
+        connection: socket.socket,
+        client: httpx.Client,
+        engine: ReversingEngine,
+        path: bytes,
+        body: dict[str, object],
+        head: bytes,
+    ) -> None:
+        content = json.dumps(body).encode()
+        connection.sendall(head.replace(b"/translate", path) % len(content) + content[:5])
+        until(lambda: "seq2seq_requests_in_progress 2.0" in client.get("/metrics").text)
+        seen = time.monotonic()
+        connection.sendall(content[5:])
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        assert engine.jobs[0].deadline < seen + 100
 
 
 CHUNKED = (
