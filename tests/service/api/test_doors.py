@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.access.keys import Key, digest, write
+from service.api.body import FORM
 from service.app import create_app
 from service.errors import ModelFailure
 from service.package.manifest import LanguagePair
@@ -301,6 +302,22 @@ class TestWithoutKeys:
         replies = [await client.post("/translate", json=BODY) for _ in range(3)]
         assert [reply.status_code for reply in replies] == [200, 200, 429]
         assert (await client.get("/languages")).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (400, {"content": b"{", "headers": {"Content-Type": "application/json"}}),
+            (400, {"content": b"q=%ff", "headers": {"Content-Type": FORM}}),
+            (413, {"content": b" " * 20_001}),
+            (415, {"content": b"x", "headers": {"Content-Type": "text/plain"}}),
+        ],
+    )
+    async def test_what_cannot_be_read_counts_too(
+        self, client: httpx.AsyncClient, status: int, body: dict[str, Any]
+    ) -> None:
+        replies = [await client.post("/translate", **body) for _ in range(3)]
+        assert [reply.status_code for reply in replies] == [status, status, 429]
+        assert (await client.post("/translate", json=BODY)).status_code == 429
 
     async def test_the_document_knows_no_keys(self, app: FastAPI) -> None:
         responses = app.openapi()["paths"]["/translate"]["post"]["responses"]
