@@ -49,12 +49,20 @@ class Doors:
         key = self._keys.find(secret) if self._keys and secret else None
         if key is not None:
             return self._enter_with(key)
-        self._count(self._address_rates, f"address {network_of(address)}")
+        self.count(address)
         if self._keys and secret:
             raise InvalidKey("Invalid API key")
         if self._keys and self._settings.keys_required:
             raise MissingKey("Please contact the server operator to get an API key")
         return None
+
+    def count(self, address: str) -> None:
+        """Count a request that has no good key, or whose key can't be read.
+
+        Raises:
+            TooManyRequests: there were too many of them in a short time from this address.
+        """
+        self._count(self._address_rates, f"address {network_of(address)}")
 
     def _enter_with(self, key: Key) -> Account:
         rates = self._key_rates if key.rates is None else parse_rates(key.rates)

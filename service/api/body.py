@@ -12,22 +12,19 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 from pydantic_core import from_json
-from python_multipart import create_form_parser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from service.api.multipart import MAX_FIELDS, TOO_MANY_FIELDS, Pairs, parse_multipart
 from service.errors import ClientClosedRequest, DeadlineExceeded, InvalidRequest
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-MAX_FIELDS = 10_000
-IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf"), "MAX_FIELDS": MAX_FIELDS}
-"""Nothing that a client sends is written to a disk. Files among the fields are left out."""
-
-Pairs = list[tuple[str, str]]
+WITHOUT_BODY = ("GET", "DELETE")
+"""Methods of requests that say what they want in their query."""
+AT_ONCE_BYTES = 16_384
+"""Of a form that is parsed in a few milliseconds; during that of a larger one others are served."""
 PARSED = "parsed_parameters"
 """Attribute of a request's state that keeps what was read."""
 
@@ -37,7 +34,8 @@ async def read_parameters(
 ) -> dict[str, object]:
     """The parameters by name.
 
-    JSON is read if and only if the Content-Type says so; else the form and the query are.
+    JSON is read if and only if the Content-Type says so; else the form and the query are. Some
+    clients say so of every request, also of a GET without a body.
 
     Args:
         seconds: how long the body may take to arrive.
@@ -66,12 +64,30 @@ def parse_json(body: bytes) -> dict[str, object]:
     return value
 
 
+async def read_json(request: Request, seconds: float) -> dict[str, object] | None:
+    """The JSON object that the body is; None where there is no body, or it is null.
+
+    Raises:
+        HTTPException: 415, the Content-Type is none of JSON.
+        InvalidRequest, DeadlineExceeded, ClientClosedRequest, BodyTooLarge: as read_parameters().
+    """
+    content_type = content_type_of(request)
+    body = await read_body(request, seconds)
+    if not body:
+        return None
+    if not _is_json(content_type):
+        raise HTTPException(415, f"The Content-Type of a body must be {JSON}.")
+    return None if body.strip() == b"null" else parse_json(body)
+
+
 async def _parsed(request: Request, seconds: float) -> dict[str, object] | Pairs:
     content_type = content_type_of(request)
     body = await read_body(request, seconds)
-    if _is_json(content_type):
-        return parse_json(body)
+    if _is_json(content_type) and (body or request.method not in WITHOUT_BODY):
+        return parse_json(body)  # here: a thread would keep the interpreter to itself
     pairs = _parse_urlencoded(request.scope["query_string"])
+    if len(body) > AT_ONCE_BYTES:
+        return pairs + await asyncio.to_thread(_parse_form, content_type, body)
     return pairs + _parse_form(content_type, body) if body else pairs
 
 
@@ -115,7 +131,7 @@ def _parse_form(content_type: Message, body: bytes) -> Pairs:
         case kind if kind == FORM:
             return _parse_urlencoded(body)
         case kind if kind == MULTIPART:
-            return _parse_multipart(content_type["content-type"], body)
+            return parse_multipart(content_type["content-type"], body)[0]
         case _:
             raise HTTPException(
                 415, f"The Content-Type of a body must be {JSON}, {FORM} or {MULTIPART}."
@@ -130,24 +146,7 @@ def _parse_urlencoded(body: bytes) -> Pairs:
     except UnicodeDecodeError:
         raise InvalidRequest("Invalid request: the form is not UTF-8") from None
     except ValueError:
-        raise InvalidRequest(f"Invalid request: more than {MAX_FIELDS} fields") from None
-
-
-def _parse_multipart(content_type: str, body: bytes) -> Pairs:
-    fields: list[Field] = []
-    headers = {"Content-Type": content_type.encode("latin-1")}
-    try:
-        parser = create_form_parser(headers, fields.append, None, IN_MEMORY)
-        parser.write(body)
-        parser.finalize()
-        return [
-            ((field.field_name or b"").decode("utf-8"), (field.value or b"").decode("utf-8"))
-            for field in fields
-        ]
-    except UnicodeDecodeError:
-        raise InvalidRequest("Invalid request: the form is not UTF-8") from None
-    except (FormParserError, ValueError):
-        raise InvalidRequest("Invalid request: the multipart form is broken") from None
+        raise InvalidRequest(TOO_MANY_FIELDS) from None
 
 
 def _grouped(pairs: Pairs, repeatable: Container[str]) -> dict[str, object]:

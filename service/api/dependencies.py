@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from service.text.languages import Languages
 
 T = TypeVar("T")
+ARRIVED = "arrived"
+"""In the scope of a request: monotonic seconds (time.monotonic) of its arrival."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,6 +107,12 @@ async def service_of(request: Request) -> Service:  # not async, it would be cal
 
 
 ServiceDep = Annotated[Service, Depends(service_of)]
+
+
+def arrival_of(request: Request) -> float:
+    """When the head of the request arrived (time.monotonic). Deadlines count from then on."""
+    arrived: float = request.scope[ARRIVED]
+    return arrived
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

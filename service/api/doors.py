@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.params import Depends as Dependency
 from fastapi.security import APIKeyHeader, APIKeyQuery
+from starlette.exceptions import HTTPException
 
 from service.access.account import ACCOUNT
 from service.api.body import read_parameters
@@ -64,8 +65,7 @@ async def enter(
     secret = _of_authorization(authorization) or api_key or field
     if not secret:
         secret = request.query_params.get("auth_key") or await _of_body(request, service)
-    address = request.client.host if request.client else "unknown"
-    account = service.doors.enter(secret, address)
+    account = service.doors.enter(secret, _address_of(request))
     ACCOUNT.set(account)
     if account is not None:
         request.scope["key"] = account.key
@@ -118,6 +118,14 @@ async def _of_body(request: Request, service: ServiceDep) -> str | None:
     seconds = service.settings.scheduling.deadline_seconds
     if not {"content-length", "transfer-encoding"} & set(request.headers.keys()):
         return None
-    parameters = await read_parameters(request, seconds, ())
+    try:
+        parameters = await read_parameters(request, seconds, ())
+    except (ServiceError, HTTPException):
+        service.doors.count(_address_of(request))  # or nonsense could be sent at any rate
+        raise
     found = (parameters.get(name) for name in FIELDS)
     return next((one for one in found if isinstance(one, str) and one), None)
+
+
+def _address_of(request: Request) -> str:
+    return request.client.host if request.client else "unknown"

@@ -13,6 +13,8 @@ from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.body import MULTIPART
+from service.api.dependencies import ARRIVED
 from service.api.dialect import ERROR_KIND, INTERNAL_ERROR, Dialects
 from service.api.status import UNSEEN
 from service.api.tracing import trace_id
@@ -58,6 +60,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        scope[ARRIVED] = time.monotonic()
         request_id = _request_id(scope)
         answer = _Answer(send, request_id)
         self._metrics.requests_in_progress.inc()
@@ -129,7 +132,7 @@ class BodyLimit:
     def __init__(
         self, app: ASGIApp, *, max_bytes: int, uploads: Mapping[str, int] | None = None
     ) -> None:
-        """uploads: other limits, by path, as the routes have it."""
+        """uploads: other limits of multipart forms, by path, as the routes have it."""
         self._app = app
         self._max_bytes = max_bytes
         self._uploads = uploads or {}
@@ -138,7 +141,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        max_bytes = self._uploads.get(get_route_path(scope), self._max_bytes)
+        max_bytes = self._max_bytes
+        if Headers(scope=scope).get("Content-Type", "").lower().startswith(MULTIPART):
+            max_bytes = self._uploads.get(get_route_path(scope), max_bytes)
         body = _BoundedBody(receive, max_bytes, _content_length(scope))
         await self._app(scope, body.receive, _LastWord(body, send).send)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.api.body import JSON, read_json
 from service.api.dependencies import ServiceDep
 from service.api.dialect import Dialect
-from service.api.doors import enter_as_admin
+from service.api.doors import FIELDS, enter_as_admin
 from service.catalogue.entries import Listed, State
 from service.text.languages import ListedLanguage
 
@@ -78,12 +80,16 @@ def router(dialect: Dialect) -> APIRouter:
         return JSONResponse({"models": [_version(one) for one in found]})
 
     @routes.post(
-        "/models/{name}/load", summary="Serve a model", response_model=Version, responses=refusals
+        "/models/{name}/load",
+        summary="Serve a model",
+        response_model=Version,
+        responses={**refusals, **dialect.documented(504)},
+        openapi_extra={"requestBody": _choice_documentation()},
     )
-    async def load_model(name: str, service: ServiceDep, choice: Choice | None = None) -> Response:
+    async def load_model(name: str, request: Request, service: ServiceDep) -> Response:
         """Serve a version of a model. If one is served, it goes on until this one is warm, and gets
         no request after that; those under way end as they began."""
-        asked = choice or Choice()
+        asked = await _choice(request, service.settings.scheduling.deadline_seconds)
         return JSONResponse(
             _version(await service.catalogue.load(name, asked.version, asked.variant))
         )
@@ -110,6 +116,22 @@ def router(dialect: Dialect) -> APIRouter:
         return JSONResponse(_version(await service.catalogue.unload(name)))
 
     return routes
+
+
+async def _choice(request: Request, seconds: float) -> Choice:
+    # Read here and not by FastAPI, which would read it before it asks who sent it.
+    given = await read_json(request, seconds) or {}
+    try:
+        return Choice.model_validate(
+            {name: value for name, value in given.items() if name not in FIELDS}
+        )
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
+
+
+def _choice_documentation() -> dict[str, Any]:
+    schema = {"anyOf": [Choice.model_json_schema(), {"type": "null"}], "title": "Choice"}
+    return {"content": {JSON: {"schema": schema}}}
 
 
 def _version(listed: Listed) -> dict[str, Any]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from email.message import Message
 
 from fastapi import Request
-from python_multipart import create_form_parser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File
+from python_multipart.multipart import File
 from starlette.exceptions import HTTPException
 
-from service.api.body import IN_MEMORY, MULTIPART, content_type_of, read_body
+from service.api.body import MULTIPART, content_type_of, read_body
+from service.api.multipart import parse_multipart
 from service.documents.file_types import MEDIA_TYPES
 from service.errors import InvalidRequest
 
@@ -43,7 +42,7 @@ async def read_upload(request: Request, seconds: float) -> Upload:
         seconds: how long the body may take to arrive.
 
     Raises:
-        InvalidRequest: the form is broken, or not UTF-8.
+        InvalidRequest: the form is broken, not UTF-8, or has too many fields.
         HTTPException: 415, it is no multipart form.
         DeadlineExceeded, ClientClosedRequest, BodyTooLarge: the body did not arrive.
     """
@@ -55,20 +54,12 @@ async def read_upload(request: Request, seconds: float) -> Upload:
 
 
 def _parsed(content_type: Message, body: bytes) -> Upload:
-    fields: list[Field] = []
-    files: list[File] = []
+    pairs, files = parse_multipart(content_type["content-type"], body)
+    found = next((one for one in files if one.field_name == b"file"), None)
     try:
-        headers = {"Content-Type": content_type["content-type"].encode("latin-1")}
-        parser = create_form_parser(headers, fields.append, files.append, IN_MEMORY)
-        parser.write(body)
-        parser.finalize()
-        pairs = [((one.field_name or b"").decode(), (one.value or b"").decode()) for one in fields]
-        found = next((one for one in files if one.field_name == b"file"), None)
         name = None if found is None else (found.file_name or b"").decode()
-    except UnicodeError:
+    except UnicodeDecodeError:
         raise InvalidRequest("Invalid request: the form is not UTF-8") from None
-    except (FormParserError, ValueError):
-        raise InvalidRequest("Invalid request: the multipart form is broken") from None
     return Upload(dict(reversed(pairs)), name, _content(found))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -89,6 +91,25 @@ def url(settings: Settings, engine: ReversingEngine) -> Iterator[str]:
 def client(url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url) as client:
         yield client
+
+
+def connected(url: str) -> socket.socket:
+    """A connection to a server."""
+    address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    return socket.create_connection((address.hostname, address.port), timeout=10)
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[socket.socket]:
+    with connected(url) as connection:
+        yield connection
+
+
+def read(connection: socket.socket) -> bytes:
+    """All that arrives until the other side closes."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -13,9 +14,10 @@ import httpx
 import pytest
 
 from service.connection import BoundedConnection
-from service.settings import LimitSettings, SchedulingSettings, Settings
-from tests.end_to_end.conftest import live_server, until
-from tests.service.api.reversing import ReversingEngine, serving
+from service.package.manifest import LanguagePair
+from service.settings import AccessSettings, LimitSettings, SchedulingSettings, Settings
+from tests.end_to_end.conftest import connected, live_server, read, until
+from tests.service.api.reversing import PAIRS, ReversingEngine, serving
 
 BODY = json.dumps({"q": "a b", "source": "fr", "target": "en"}).encode()
 HEAD = (
@@ -31,20 +33,6 @@ def settings() -> Settings:
         limits=LimitSettings(max_body_bytes=LIMIT),
         scheduling=SchedulingSettings(deadline_seconds=0.5),
     )
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[socket.socket]:
-    address = urlsplit(url)
-    assert address.hostname is not None
-    assert address.port is not None
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        yield connection
-
-
-def read(connection: socket.socket) -> bytes:
-    """All that arrives until the other side closes."""
-    return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 class TestAPatientService:
@@ -160,6 +148,123 @@ def test_heads_of_one_connection_do_not_add_up(connection: socket.socket) -> Non
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
+class TestADeadline:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(
+            access=AccessSettings(address_rates="1000/minute"),  # so that a key is looked for
+            scheduling=SchedulingSettings(deadline_seconds=100),
+        )
+
+    @pytest.fixture
+    def url(self, settings: Settings, engine: ReversingEngine) -> Iterator[str]:
+        pairs = [*PAIRS, LanguagePair(source="fr", target="fr")]
+        with live_server(settings, serving(engine, pairs)) as url:
+            yield url
+
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            (b"/translate", {"q": "a b", "source": "fr", "target": "en"}),
+            (b"/score", {"q": "a b", "translation": "c", "source": "fr", "target": "en"}),
+            (b"/v2/translate", {"text": ["a b"], "source_lang": "FR", "target_lang": "EN"}),
+            (b"/v2/write/rephrase", {"text": ["a b"], "target_lang": "FR"}),
+        ],
+    )
+    @pytest.mark.parametrize("head", [HEAD, HEAD.replace(b"Host:", b"X-API-Key: key\r\nHost:")])
+    def test_counts_from_the_arrival_of_the_request(
+        self,
+        connection: socket.socket,
+        client: httpx.Client,
+        engine: ReversingEngine,
+        path: bytes,
+        body: dict[str, object],
+        head: bytes,
+    ) -> None:
+        content = json.dumps(body).encode()
+        connection.sendall(head.replace(b"/translate", path) % len(content) + content[:5])
+        until(lambda: "seq2seq_requests_in_progress 2.0" in client.get("/metrics").text)
+        seen = time.monotonic()
+        connection.sendall(content[5:])
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        assert engine.jobs[0].deadline < seen + 100
+
+
+CHUNKED = (
+    b"POST /translate HTTP/1.1\r\nHost: service\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+
+
+class TestWhatIsSentBesideABody:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings()
+
+    @pytest.mark.parametrize("path", [b"/translate", b"/nothing"])
+    @pytest.mark.parametrize(
+        ("begin", "more"),
+        [
+            (b"2\r\n{}\r\n0\r\n", b"a: b\r\n" * 10_000),
+            (b"2\r\n{}\r\n0\r\nX: ", b"x" * 100_000),
+            (b"2;", b"x" * 100_000),
+        ],
+        ids=["many trailers", "a long trailer", "a long extension of a chunk"],
+    )
+    def test_is_bounded(
+        self, connection: socket.socket, path: bytes, begin: bytes, more: bytes
+    ) -> None:
+        connection.sendall(CHUNKED.replace(b"/translate", path) + begin)
+        with suppress(ConnectionError):  # the refusal closes it
+            for _ in range(100):
+                connection.sendall(more)
+            raise AssertionError("megabytes were taken")
+
+    def test_is_refused_with_a_reason(self, connection: socket.socket) -> None:
+        connection.sendall(CHUNKED.replace(b"Host:", b"Expect: 100-continue\r\nHost:"))
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"2;".ljust(65_537, b"x"))
+        assert read(connection).startswith(b"HTTP/1.1 431 ")
+
+    def test_does_not_count_what_is_body(self, connection: socket.socket) -> None:
+        connection.sendall(CHUNKED)
+        for byte in BODY[:-1].ljust(30_000):
+            connection.sendall(b"1;x=y\r\n%c\r\n" % byte)
+        connection.sendall(b"1\r\n}\r\n0\r\nX: " + b"x" * 60_000 + b"\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(HEAD % len(BODY) + BODY)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+    def test_is_no_header(self, connection: socket.socket) -> None:
+        chunk = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+        connection.sendall(CHUNKED + chunk + b"X-Request-ID: trailing\r\n\r\n")
+        answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"trailing" not in answer
+
+
+@pytest.mark.parametrize("request_before", [b"", b"GET /health HTTP/1.1\r\nHost: service\r\n\r\n"])
+def test_empty_lines_before_a_head_are_bounded(
+    connection: socket.socket, caplog: pytest.LogCaptureFixture, request_before: bytes
+) -> None:
+    connection.sendall(request_before)
+    with suppress(ConnectionError):
+        for _ in range(100):
+            connection.sendall(b"\r\n" * 50_000)
+        raise AssertionError("megabytes were taken")
+    assert not [one for one in caplog.records if one.name == "asyncio"]
+
+
+def test_heads_may_follow_a_body_closely(connection: socket.socket) -> None:
+    request = HEAD % 60_000 + BODY.ljust(60_000)
+    connection.sendall(request[:50])
+    connection.sendall(request[50:] + request[:50])
+    connection.sendall(request[50:])
+    left = b""
+    while left.count(b"HTTP/1.1 200 ") < 2:
+        left += connection.recv(65_536)
+
+
 class Hasty(BoundedConnection):
     head_seconds = 1.0
     write_seconds = 1.0
@@ -180,13 +285,6 @@ def test_a_head_that_never_arrives_is_not_waited_for(sent: bytes) -> None:
                 assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
             connection.sendall(b"GET")
             assert read(connection) == b""
-
-
-def connected(url: str) -> socket.socket:
-    address = urlsplit(url)
-    assert address.hostname is not None
-    assert address.port is not None
-    return socket.create_connection((address.hostname, address.port), timeout=10)
 
 
 def reset(connection: socket.socket) -> bool:

@@ -179,6 +179,16 @@ def test_forms(client: httpx.Client) -> None:
     assert {"language": "DE", "name": "German", "supports_formality": False} in targets
 
 
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "0"}])
+def test_a_get_may_name_the_type_of_a_body_that_it_has_not(
+    client: httpx.Client, headers: dict[str, str]
+) -> None:
+    headers = headers | {"Content-Type": "application/json"}
+    targets = client.get("/v2/languages?type=target", headers=headers).json()
+    assert {"language": "DE", "name": "German", "supports_formality": False} in targets
+    assert "Invalid JSON" in message(client.post("/v2/translate", headers=headers), 400)
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [

@@ -57,6 +57,20 @@ def test_a_glossary_of_one_pair(deepl_client: deepl.DeepLClient) -> None:
         deepl_client.delete_glossary(made)
 
 
+def test_a_delete_may_name_the_type_of_a_body_that_it_has_not(
+    deepl_client: deepl.DeepLClient, client: httpx.Client
+) -> None:
+    dictionaries = [Entries("FR", target, ENTRIES) for target in ("EN", "DE")]
+    made = deepl_client.create_multilingual_glossary("a", dictionaries)
+    reply = client.delete(
+        f"/v3/glossaries/{made.glossary_id}/dictionaries?source_lang=fr&target_lang=en",
+        headers={"Content-Type": "application/json"},
+    )
+    assert reply.status_code == 204
+    (left,) = deepl_client.get_multilingual_glossary(made.glossary_id).dictionaries
+    assert left.target_lang == "DE"
+
+
 def test_texts_with_a_glossary(deepl_client: deepl.DeepLClient) -> None:
     made = deepl_client.create_glossary("animals", "FR", "EN", ENTRIES)
     found = deepl_client.translate_text_with_glossary(["un chat dort", "Le Monde ici"], made)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message
 
 from service.api.body import read_parameters
+from service.api.multipart import MAX_FIELDS
 from service.errors import InvalidRequest
 
 CONTENT_TYPES = [
@@ -48,9 +49,10 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def read(
-    runner: asyncio.Runner, content_type: bytes, query: bytes, body: bytes
-) -> dict[str, object]:
+PART = b'--x\r\nContent-Disposition: form-data; name="q"%b\r\n\r\na\r\n'
+
+
+async def parameters(content_type: bytes, query: bytes, body: bytes) -> dict[str, object]:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -60,7 +62,13 @@ def read(
         "headers": [(b"content-type", content_type)],
         "query_string": query,
     }
-    return runner.run(read_parameters(Request(scope, receive), 5.0, repeatable=("q",)))
+    return await read_parameters(Request(scope, receive), 5.0, repeatable=("q",))
+
+
+def read(
+    runner: asyncio.Runner, content_type: bytes, query: bytes, body: bytes
+) -> dict[str, object]:
+    return runner.run(parameters(content_type, query, body))
 
 
 @given(
@@ -81,3 +89,35 @@ def test_whatever_arrives_is_clean_text_or_refused(
 def test_of_other_repeated_fields_the_first_counts(runner: asyncio.Runner) -> None:
     found = read(runner, CONTENT_TYPES[1], b"q=1&source=fr", b"q=2&source=en")
     assert found == {"q": ["1", "2"], "source": "fr"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "fields"),
+    [
+        (CONTENT_TYPES[1], b"q=a&"),
+        (CONTENT_TYPES[2], PART % b""),
+        (CONTENT_TYPES[2], PART % b'; filename="f"'),
+        (CONTENT_TYPES[2], PART % b"" + PART % b'; filename="f"'),
+    ],
+    ids=["urlencoded", "multipart", "files", "both"],
+)
+def test_there_may_not_be_many_fields(
+    runner: asyncio.Runner, content_type: bytes, fields: bytes
+) -> None:
+    most = fields * (MAX_FIELDS // (fields.count(b"form-data") or 1))
+    read(runner, content_type, b"", (most + b"--x--").removesuffix(b"&--x--"))
+    with pytest.raises(InvalidRequest, match="more than 10000 fields"):
+        read(runner, content_type, b"", most + fields * 1000)
+
+
+def test_others_are_served_while_a_large_form_is_parsed(runner: asyncio.Runner) -> None:
+    async def turns(fields: int) -> int:
+        reading = asyncio.create_task(parameters(CONTENT_TYPES[2], b"", PART % b"" * fields))
+        taken = 0
+        while not reading.done():
+            await asyncio.sleep(0)
+            taken += 1
+        return taken
+
+    assert runner.run(turns(10)) < 10
+    assert runner.run(turns(MAX_FIELDS)) > 100

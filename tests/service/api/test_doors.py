@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.access.keys import Key, digest, write
+from service.api.body import FORM
 from service.app import create_app
 from service.errors import ModelFailure
 from service.package.manifest import LanguagePair
@@ -267,6 +268,31 @@ async def test_a_body_that_is_too_large_is_refused_where_a_key_may_be_in_it(
     assert reply.status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/translate_file", "/translate_file/", "/v2/document"])
+async def test_only_a_form_may_be_as_large_as_a_document(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    for content_type in ("application/json", "application/x-www-form-urlencoded", ""):
+        headers = {"Content-Type": content_type}
+        reply = await client.post(path, content=b" " * 20_001, headers=headers)
+        assert reply.status_code == 413
+    document = {"file": ("a.txt", b"a " * 20_000)}
+    reply = await client.post(path, data={"api_key": "wrong"}, files=document)
+    assert reply.status_code == 403
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-API-Key": SECRET}])
+@pytest.mark.parametrize("path", ["/translate_file", "/v2/document"])
+async def test_a_form_of_very_many_fields_is_refused(
+    client: httpx.AsyncClient, path: str, headers: dict[str, str]
+) -> None:
+    files = {"file": ("a.txt", b"a")}
+    data = {"ignored": ["a"] * 10_000}
+    reply = await client.post(path, data=data, files=files, headers=headers)
+    assert reply.status_code == 400
+    assert list(reply.json().values()) == ["Invalid request: more than 10000 fields"]
+
+
 class TestWithoutKeys:
     @pytest.fixture
     def access(self) -> AccessSettings:
@@ -276,6 +302,22 @@ class TestWithoutKeys:
         replies = [await client.post("/translate", json=BODY) for _ in range(3)]
         assert [reply.status_code for reply in replies] == [200, 200, 429]
         assert (await client.get("/languages")).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (400, {"content": b"{", "headers": {"Content-Type": "application/json"}}),
+            (400, {"content": b"q=%ff", "headers": {"Content-Type": FORM}}),
+            (413, {"content": b" " * 20_001}),
+            (415, {"content": b"x", "headers": {"Content-Type": "text/plain"}}),
+        ],
+    )
+    async def test_what_cannot_be_read_counts_too(
+        self, client: httpx.AsyncClient, status: int, body: dict[str, Any]
+    ) -> None:
+        replies = [await client.post("/translate", **body) for _ in range(3)]
+        assert [reply.status_code for reply in replies] == [status, status, 429]
+        assert (await client.post("/translate", json=BODY)).status_code == 429
 
     async def test_the_document_knows_no_keys(self, app: FastAPI) -> None:
         responses = app.openapi()["paths"]["/translate"]["post"]["responses"]

@@ -6,7 +6,6 @@ https://developers.deepl.com/api-reference/translate
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from service.access.account import ACCOUNT
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
-from service.api.dependencies import Service, ServiceDep, while_connected
+from service.api.dependencies import Service, ServiceDep, arrival_of, while_connected
 from service.api.dialect import Dialect
 from service.api.dialects.deepl import empty_lists, glossaries, writing
 from service.api.dialects.deepl.documents import (
@@ -168,7 +167,7 @@ async def deepl_translate(request: Request, service: ServiceDep) -> Response:
     """
     service.translator.require_room()
     seconds = service.settings.scheduling.deadline_seconds
-    deadline = time.monotonic() + seconds
+    deadline = arrival_of(request) + seconds
     body = parse(await read_parameters(request, seconds, REPEATABLE))
     if too_much := excess(body.text, service.settings.limits):
         return DIALECT.error(413, too_much, trace())

@@ -6,7 +6,6 @@ https://developers.deepl.com/api-reference/improve-text
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -15,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
-from service.api.dependencies import Service, ServiceDep, while_connected
+from service.api.dependencies import Service, ServiceDep, arrival_of, while_connected
 from service.api.dialects.deepl.fields import listed
 from service.api.dialects.deepl.languages import written
 from service.api.dialects.deepl.replies import DIALECT, excess, in_json, trace
@@ -107,7 +106,7 @@ async def deepl_write(request: Request, service: ServiceDep) -> Response:
     service.translator.require_room()
     settings = service.settings
     seconds = settings.scheduling.deadline_seconds
-    deadline = time.monotonic() + seconds
+    deadline = arrival_of(request) + seconds
     body = _parse(await read_parameters(request, seconds, REPEATABLE))
     if too_much := excess(body.text, settings.limits):
         return DIALECT.error(413, too_much, trace())

@@ -7,7 +7,6 @@ lacks its end is never passed off as a whole one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -17,7 +16,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.body import JSON, read_parameters
-from service.api.dependencies import Service, ServiceDep, while_connected
+from service.api.dependencies import Service, ServiceDep, arrival_of, while_connected
 from service.api.dialect import Dialect
 from service.api.dialects.libretranslate.detection import described, detect, sources
 from service.api.dialects.libretranslate.documents import (
@@ -202,10 +201,9 @@ async def translate(request: Request, service: ServiceDep) -> Response:
     own status; what fails later is an event `error`, the last one.
     """
     service.translator.require_room()
-    arrived = time.monotonic()
     deadline_seconds = service.settings.scheduling.deadline_seconds
     body = parse(await read_parameters(request, deadline_seconds, REPEATABLE))
-    asked = translation_request(body, service.settings, arrived)
+    asked = translation_request(body, service.settings, arrival_of(request))
     detected = await sources(body, service)
     if body.stream:
         return await _streamed(request, service, body, asked, detected)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.body import read_parameters
-from service.api.dependencies import ServiceDep, while_connected
+from service.api.dependencies import ServiceDep, arrival_of, while_connected
 from service.api.dialects.libretranslate.fields import REPEATABLE, REQUIRED, ScoreBody, validated
 from service.api.dialects.libretranslate.options import at_most
 from service.domain import ScoringRequest, TargetScore
@@ -25,7 +24,7 @@ async def score(request: Request, service: ServiceDep) -> Response:
     """
     service.translator.require_room()
     deadline_seconds = service.settings.scheduling.deadline_seconds
-    deadline = time.monotonic() + deadline_seconds
+    deadline = arrival_of(request) + deadline_seconds
     body = parse_score(await read_parameters(request, deadline_seconds, REPEATABLE))
     asked = scoring_request(body, service.settings, deadline)
     scores = await while_connected(request, service.scorer.score(asked))
