@@ -89,7 +89,7 @@ def _folded(text: XmlText, paragraph: Paragraph, ends: dict[int, tuple[int, _Fie
 
 def _is_invisible(field: _Field) -> bool:
     """Whether it marks a place, for an index or a table of contents."""
-    return field.instruction.split()[:1] in _MARKS_OF_PLACES
+    return field.instruction.upper().split()[:1] in _MARKS_OF_PLACES
 
 
 def _is_link(field: _Field, items: list[Item], end: int) -> bool:
