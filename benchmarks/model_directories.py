@@ -94,7 +94,7 @@ def write_peer(model: str, default: Path, checkpoint: Checkpoint, destination: P
 
 def write(checkpoint: Checkpoint, destination: Path, precisions: Sequence[str]) -> Path:
     """Write a model directory without comparing it with anything; returns the destination."""
-    with package.staged(destination, replace=False) as staging:
+    with package.staged(destination) as staging:
         content = {
             "format": FORMAT,
             "name": "measured",

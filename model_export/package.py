@@ -48,18 +48,12 @@ def _is_replaceable(path: Path) -> bool:
 
 
 @contextmanager
-def staged(destination: Path, *, replace: bool) -> Iterator[Path]:
-    """A new directory that takes the destination's place when the block ends without an error.
-
-    replace: whether it takes the place of whatever is there.
+def staged(destination: Path) -> Iterator[Path]:
+    """A new directory that takes the place of whatever is at the destination, when the block ends
+    without an error.
 
     Readers see all of the old directory or all of the new one.
-
-    Raises:
-        DestinationExists: it exists and replace is False.
     """
-    if destination.exists() and not replace:
-        raise DestinationExists(f"{destination} exists already; --force replaces it.")
     destination.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     staging.chmod(0o755)  # mkdtemp's 0700 would shut out a service under another user

@@ -72,7 +72,7 @@ def convert(
     """
     _require_name(options.name)
     package.require_free(destination, source, replace=options.replace)
-    with package.staged(destination, replace=options.replace) as staging:
+    with package.staged(destination) as staging:
         progress(f"Reading {source}")
         read = sources.load(source, options.pairs, options.text)
         checkpoint = _prompted(read, options.prompt)

@@ -22,7 +22,7 @@ def write(
     training: Mapping[str, Any],
 ) -> None:
     """Replace the directory with this model. training: what training.json is to say."""
-    with staged(destination, replace=True) as staging:
+    with staged(destination) as staging:
         model.generation_config = _generation_config(vocabulary, model.config)
         model.save_pretrained(staging)
         for name in ("source.spm", "target.spm"):

@@ -141,11 +141,15 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        max_bytes = self._max_bytes
-        if Headers(scope=scope).get("Content-Type", "").lower().startswith(MULTIPART):
-            max_bytes = self._uploads.get(get_route_path(scope), max_bytes)
-        body = _BoundedBody(receive, max_bytes, _content_length(scope))
+        body = _BoundedBody(receive, self._most(scope), _content_length(scope))
         await self._app(scope, body.receive, _LastWord(body, send).send)
+
+    def _most(self, scope: Scope) -> int:
+        upload = self._uploads.get(get_route_path(scope))
+        if upload is None:
+            return self._max_bytes
+        is_form = Headers(scope=scope).get("Content-Type", "").lower().startswith(MULTIPART)
+        return upload if is_form else self._max_bytes
 
 
 class _BoundedBody:

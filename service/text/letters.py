@@ -12,5 +12,7 @@ _MARKS = (
     r"\u200c\u200d"  # joiners, inside of words of some of these
 )
 """Vowel signs and the like, which stand behind letters."""
-WORD = rf"[^\W{WITHOUT_SPACES}](?:[^\W{WITHOUT_SPACES}]|[{_MARKS}])*"
-"""A word in a script that has spaces between words."""
+LETTER = rf"(?:[^\W{WITHOUT_SPACES}]|[{_MARKS}])"
+"""A character inside of a word, in a script that has spaces between words."""
+WORD = rf"[^\W{WITHOUT_SPACES}]{LETTER}*"
+"""A word in such a script; no mark begins one."""

@@ -116,6 +116,8 @@ class TextPipeline:
         ordinary = [place for place, token in enumerate(tokens) if not token.special]
         unknown = [place for place in ordinary if tokens[place].unknown]
         copied = unknown or ordinary
+        if not copied:
+            return self._tokenizer.decode([target_ids])[0]
         copies = [tokens[max(copied, key=row.__getitem__)].text for row in attention]
         return self._tokenizer.decode_copying(target_ids, copies)
 

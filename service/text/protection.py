@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from service.text import placeholders
-from service.text.letters import WITHOUT_SPACES
+from service.text.letters import LETTER
 from service.text.placeholders import Span
 from service.text.terms import NO_TERMS, Term, Terms
 
-_LETTER = re.compile(rf"[^\W{WITHOUT_SPACES}]")
+_LETTER = re.compile(LETTER)
 
 
 @dataclass(frozen=True, slots=True)

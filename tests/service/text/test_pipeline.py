@@ -108,3 +108,5 @@ def test_an_unknown_token_becomes_what_it_attended_to(small: SmallVocabularies) 
     ids = [small.ids["a"], space, unknown]
     assert pipeline.decode_copying(ids, sentence, attention, PAIR) == "a 中"
     assert pipeline.decode_copying([], sentence, [], PAIR) == ""
+    nothing = [[0.0] * len(pipeline.source_tokens("", PAIR))] * 3
+    assert pipeline.decode_copying(ids, "", nothing, PAIR).strip() == "a"  # there is none to copy
