@@ -17,6 +17,7 @@ from model_export.training.data import DataFile
 from model_export.training.errors import BadRun, TrainingError
 from model_export.training.journal import JOURNAL_NAME
 from model_export.training.run import (
+    INITIAL_NAME,
     RUN_NAME,
     VOCABULARY_NAME,
     Begin,
@@ -26,6 +27,7 @@ from model_export.training.run import (
     read_run,
 )
 from model_export.training.settings import Budget, Recipe
+from model_export.training.unpacking import is_package, unpack
 from model_export.training.vocabulary import Vocabulary
 from service.package.manifest import LanguagePair
 
@@ -81,16 +83,25 @@ def _budget(before: Budget, request: Request) -> Budget:
 def _new(request: Request) -> Run:
     if not request.data or request.pair is None:
         raise TrainingError("A new run needs --data and --pair.")
-    given = {**_architecture(request.initial), **request.settings}
+    initial = _initial(request)
+    given = {**_architecture(initial), **request.settings}
     return Run(
         pair=request.pair,
         recipe=_validated(Recipe, given),
         data=tuple(DataEntry.of(file) for file in request.data),
         origins=request.origins,
         development=request.development,
-        initial=request.initial.resolve() if request.initial else None,
+        initial=initial,
         libraries=libraries(),
     )
+
+
+def _initial(request: Request) -> Path | None:
+    """The checkpoint to begin from; that of a package is put into the run's directory."""
+    if request.initial is None or not is_package(request.initial):
+        return request.initial and request.initial.resolve()
+    unpack(request.initial, request.out / INITIAL_NAME)
+    return (request.out / INITIAL_NAME).resolve()
 
 
 def _branch(request: Request) -> Run:

@@ -28,7 +28,7 @@ def add_recipes(commands: Commands) -> None:
     )
     transformer.set_defaults(run=_transformer)
     _add_data(transformer)
-    transformer.add_argument("--init", type=Path, help="model directory to begin from")
+    transformer.add_argument("--init", type=Path, help="checkpoint or package to begin from")
     transformer.add_argument(
         "--cool-down",
         type=Path,

@@ -1,6 +1,6 @@
 """A training run in its directory: what it was told, where it stands, what came of it.
 
-run.json  vocabulary.spm  checkpoint.safetensors  log.jsonl  curves.png  model/
+run.json  vocabulary.spm  checkpoint.safetensors  log.jsonl  curves.png  model/  initial/
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from service.package.manifest import LanguagePair
 RUN_NAME = "run.json"
 VOCABULARY_NAME = "vocabulary.spm"
 MODEL_NAME = "model"
+INITIAL_NAME = "initial"
 LIBRARIES = ("torch", "transformers", "sentencepiece", "numpy", "sacrebleu")
 
 
@@ -58,7 +59,7 @@ class Run(_Described):
     """Weights by origin; other origins are left out. None: all are taken whole."""
     development: tuple[str, ...] = ()
     initial: Path | None = None
-    """Model directory that the weights and the vocabulary were taken from."""
+    """Checkpoint that the weights and the vocabulary were taken from."""
     begin: Begin = Begin()
     budget: Budget = Budget()
     """As told last; all else stays as the run began."""
