@@ -11,6 +11,7 @@ from service.domain import (
     DecodingOptions,
     Hypothesis,
     Range,
+    Segment,
     SentenceTranslation,
     TranslationRequest,
 )
@@ -75,7 +76,7 @@ class Reader:
         found = piece.hypotheses
         attended = options.return_attention
         return SentenceTranslation(
-            source=piece.segment.text,
+            source=_source(piece.segment),
             translations=piece.translations,
             scores=tuple(one.score for one in found),
             finish_reasons=tuple(one.finish_reason for one in found),
@@ -188,6 +189,13 @@ class Reader:
 
     def _tokens(self, hypothesis: Hypothesis) -> tuple[str, ...]:
         return tuple(self._text.target_tokens(hypothesis.target_ids))
+
+
+def _source(segment: Segment) -> str:
+    """A sentence, with the emoji in it; without markup."""
+    if isinstance(segment, Sentence) and segment.tags and not segment.passage.is_markup:
+        return segment.written
+    return segment.text
 
 
 def _length_of_common(first: str, second: str) -> int:

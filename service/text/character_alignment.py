@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from service.domain import Alignment
 from service.text import stand_ins
 from service.text.assembly import Attended, Mark
-from service.text.passage import Sentence
+from service.text.passage import Sentence, Tag
 from service.text.placeholders import Span
 from service.text.word_alignment import Weights, weights, words
 
@@ -24,6 +24,8 @@ class Places:
 
     begins: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    marks: list[Span] = field(default_factory=list)
+    """Where the marks are written that stand in a translation, in order."""
 
     def written(self, span: Span) -> Span:
         """Where some of the text is written; not for empty spans."""
@@ -58,6 +60,8 @@ def translated_places(sentence: Sentence, translation: str, marks: Sequence[Mark
             written += len(sentence.written_span(mark, at_start=at_start))
         elif mark is not None:
             written += len(sentence.written_tag(mark))
+        if mark is not None:
+            places.marks.append(Span(begin, written))
         places.begins += [begin] * (place.end - place.start)
         places.ends += [written] * (place.end - place.start)
         position = max(position, place.end)
@@ -84,15 +88,28 @@ def aligned(
     for source, target in _known(sentence, marks):
         _settle(matrix, _touched(target_words, target), _touched(source_words, source))
     sources, targets = shown_places(sentence), translated_places(sentence, translation, marks)
-    return [
+    pairs = [
         Alignment(sources.written(source_words[column]), targets.written(target_words[row]))
         for row, column in _pairs(matrix)
     ]
+    pictures = _pictures(sentence, marks, targets.marks)
+    return sorted([*pairs, *pictures], key=lambda pair: (pair.target, pair.source))
 
 
 def kept(text: str) -> list[Alignment]:
     """The words of a text that stays as it is."""
     return [Alignment(word, word) for word in words(text)]
+
+
+def _pictures(
+    sentence: Sentence, marks: Sequence[Mark], places: Sequence[Span]
+) -> Iterator[Alignment]:
+    """The emoji of a sentence, each with itself; places: of the marks in the translation."""
+    for (_, mark), (start, end) in zip(marks, places, strict=True):
+        if isinstance(mark, Tag) and mark.is_picture:
+            written = sentence.written_tag(mark)
+            space = len(written) - len(written.lstrip())
+            yield Alignment(Span(mark.start + space, mark.end), Span(start + space, end))
 
 
 def _known(sentence: Sentence, marks: Sequence[Mark]) -> Iterator[tuple[Span, Span]]:

@@ -221,4 +221,4 @@ class _Passage:
             if self.tags[place].kind is not Kind.POINT:
                 self.tags[place].partner = self.places.get(partners[index])
         shown = text, self.begins, self.ends
-        yield Passage.of(self.document, shown, protection, self.objects, self.tags)
+        yield Passage.of(self.document, shown, protection, self.objects, self.tags, is_markup=True)

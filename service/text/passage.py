@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from service.domain import Segment, Splitting
 from service.text.hard_wrapping import unwrapped
+from service.text.pictures import Hidden, pictures
 from service.text.placeholders import Span
 from service.text.protection import Protection, protected, terms
 from service.text.soft_hyphens import without_soft_hyphens
@@ -39,7 +40,7 @@ class Kind(Enum):
     OPEN = "open"
     CLOSE = "close"
     POINT = "point"
-    """Stands by itself: an image, a comment."""
+    """Stands by itself: an image, a comment, an emoji."""
 
 
 @dataclass(slots=True)
@@ -54,6 +55,8 @@ class Tag:
     end: int
     partner: int | None = None
     """Index in the passage of the tag that closes what this one opens, or the other way round."""
+    is_picture: bool = False
+    """Whether it is to be read: an emoji, which is a point, with the space before it."""
 
 
 class Replacement(NamedTuple):
@@ -91,31 +94,52 @@ class Passage:
         shown: Shown,
         protection: Protection,
         objects: Sequence[Span] = (),
-        tags: Sequence[Tag] | None = None,
+        tags: Sequence[Tag] = (),
+        *,
+        is_markup: bool = False,
     ) -> Passage:
-        """A passage in which what has to be is protected.
+        """A passage in which what has to be is protected, and pictures are tags.
 
-        objects: what is, whatever the protection says; tags: None, if it is no markup.
+        objects: what is protected, whatever the protection says.
         """
+        passage = cls._protected_in(document, shown, protection, objects, tags)
+        if protection.placeholders:
+            stops = frozenset(tag.place for tag in tags)
+            if runs := list(pictures(passage.text, passage.protected, stops)):
+                hidden = Hidden(runs)
+                spans = [hidden.span(one) for one in objects]
+                pointed = _pointed(tags, shown, hidden)
+                shown = hidden.without(*shown)
+                passage = cls._protected_in(document, shown, protection, spans, pointed)
+        passage = replace(passage, is_markup=is_markup)
+        return replace(passage, replacements=tuple(passage._replaced()))
+
+    @classmethod
+    def _protected_in(
+        cls,
+        document: str,
+        shown: Shown,
+        protection: Protection,
+        objects: Sequence[Span],
+        tags: Sequence[Tag],
+    ) -> Passage:
         text, begins, ends = shown
         places = ((bisect_right(ends, a), bisect_left(begins, b)) for a, b in protection.kept)
         protection = replace(protection, kept=[Span(a, b) for a, b in places if a < b])
-        stops = frozenset(tag.place for tag in tags or ())
+        stops = frozenset(tag.place for tag in tags)
         spans = protected(text, objects, stops, protection)
         found = terms(text, spans, stops, protection)
         spans = sorted((*spans, *(term.span for term in found)))
-        passage = cls(
+        return cls(
             document=document,
             text=text,
             begins=begins,
             ends=ends,
             protected=tuple(spans),
-            tags=tuple(tags or ()),
-            is_markup=tags is not None,
+            tags=tuple(tags),
             terms=tuple(found),
             literal_terms=protection.literal_terms,
         )
-        return replace(passage, replacements=tuple(passage._replaced()))
 
     def sentences(self, span: Span, cut: Cut, *, marked: bool = True) -> Iterator[Sentence]:
         """The sentences of some of the text; unless marked, they have no markup inside."""
@@ -206,6 +230,22 @@ class Passage:
             return False
         partner = self.tags[tag.partner].place
         return tag.place in span and start < partner < end
+
+
+def _pointed(tags: Sequence[Tag], shown: Shown, hidden: Hidden) -> list[Tag]:
+    """These tags, and one for each run that is hidden, in the order of the document."""
+    _, begins, ends = shown
+    moved = [replace(tag, place=hidden.place(tag.place)) for tag in tags]
+    points = [
+        Tag(Kind.POINT, hidden.place(start), begins[start], ends[end - 1], is_picture=True)
+        for start, end in hidden.runs
+    ]
+    together = sorted((*moved, *points), key=lambda tag: tag.start)
+    index = {tag.start: place for place, tag in enumerate(together)}
+    for tag in moved:
+        if tag.partner is not None:
+            tag.partner = index[tags[tag.partner].start]
+    return together
 
 
 @dataclass(frozen=True, slots=True)

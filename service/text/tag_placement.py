@@ -172,11 +172,18 @@ def _point(
     if child.to_end:
         return Span(parent.place.end, parent.place.end)
     follows = child.start > 0 and not text[child.start - 1].isspace()
-    start = child.start - 1 if follows else child.start
+    start = child.start - 1 if follows else _behind_space(text, child.start)
     word = low + int(np.argmax(belongs(start, start + 1)[low:high]))
     place = target_words[word].end if follows else target_words[word].start
     place = _outside(place, runs)
     return Span(place, place)
+
+
+def _behind_space(text: str, place: int) -> int:
+    """Where the next word or mark begins."""
+    while place < len(text) - 1 and text[place].isspace():
+        place += 1
+    return place
 
 
 def _outside(place: int, runs: Sequence[Span]) -> int:

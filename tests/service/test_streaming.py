@@ -143,7 +143,8 @@ parts = st.sampled_from(["a", "b c", " ", "\n", "\r\n", "😀", "1", "{x}", "{y,
 def test_streamed_or_not_the_translation_is_the_same(text: str, seed: int) -> None:
     async def scenario() -> None:
         told: list[SentenceTranslation] = []
-        translator = translator_with(Late(seed), Admission(SchedulingSettings()))
+        admission = Admission(SchedulingSettings())
+        translator = translator_with(Late(seed), admission, attention=False)
         asked = replace(asking(text), align=False, deadline=time.monotonic() + 10)
         assert await translator.translate(asked, told.append) == await translator.translate(asked)
         written, position = "", 0

@@ -175,8 +175,8 @@ class TranslateBody(BaseModel):
     )
     protect_placeholders: bool = Field(
         default=True,
-        description="Whether placeholders such as `{name}`, `%s` and `<0/>`, URLs and e-mail "
-        "addresses are in the translation exactly as in the text.",
+        description="Whether placeholders such as `{name}`, `%s` and `<0/>`, URLs, e-mail "
+        "addresses and emoji are in the translation exactly as in the text.",
     )
     glossary: Glossary = Field(
         default={},

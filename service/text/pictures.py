@@ -1,0 +1,95 @@
+"""Emoji and other pictures between words. Models have no tokens for most of them, write nothing or
+anything in their place, and translate the rest better without them.
+
+So models don't see them: a picture is a tag of the passage, which stands by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+
+from service.text.letters import LETTER
+from service.text.placeholders import Span
+
+_BLOCKS = (
+    r"\u2300-\u23ff"  # technical signs, clocks
+    r"\u25a0-\u27bf"  # shapes, signs, dingbats
+    r"\u2b00-\u2bff"  # arrows and stars
+    r"\U0001f000-\U0001faff"  # tiles, cards, flags, emoji
+)
+_BEHIND = r"[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+"""Which of its forms is meant, keycaps, colours of skin, regions of flags."""
+_ONE = rf"(?:[{_BLOCKS}]|[^\w\s]\ufe0f|[0-9#*]\ufe0f?\u20e3){_BEHIND}*"
+_JOINED = rf"{_ONE}(?:\u200d{_ONE})*"
+_RUN = re.compile(rf"{_JOINED}(?:[ \u00a0\u202f]*{_JOINED})*")
+_LETTER = re.compile(rf"{LETTER}|\d")
+_SPACES = " \u00a0\u202f"
+
+
+class Hidden:
+    """A text without some runs of its characters."""
+
+    def __init__(self, runs: Sequence[Span]) -> None:
+        """runs: in order; none is empty, and none touches another."""
+        self.runs = runs
+        self._ends = [run.end for run in runs]
+        self._lengths = [0, *accumulate(end - start for start, end in runs)]
+
+    def place(self, place: int) -> int:
+        """Where a place outside of the runs is then."""
+        return place - self._lengths[bisect_right(self._ends, place)]
+
+    def span(self, span: Span) -> Span:
+        """Where some of what stays is then."""
+        return Span(self.place(span.start), self.place(span.end))
+
+    def without(
+        self, text: str, begins: Sequence[int], ends: Sequence[int]
+    ) -> tuple[str, Sequence[int], Sequence[int]]:
+        """The text, and where each of its characters begins and ends in a document, without
+        them."""
+        bounds = [0, *(place for run in self.runs for place in run), len(text)]
+        kept = [slice(*span) for span in list(pairwise(bounds))[::2]]
+        return (
+            "".join(text[part] for part in kept),
+            [place for part in kept for place in begins[part]],
+            [place for part in kept for place in ends[part]],
+        )
+
+
+def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterator[Span]:
+    """Runs of pictures, each with the space before it unless a word follows at once, in order.
+
+    Not those that touch words on both sides, or that are in what is taken or around a stop.
+
+    taken: in order; stops: places of tags.
+    """
+    for match in _RUN.finditer(text):
+        run = _with_space(text, Span(*match.span()), stops)
+        if not (_is_letter(text, run.start - 1) and _is_letter(text, run.end)) and _is_free(
+            run, taken, stops
+        ):
+            yield run
+
+
+def _with_space(text: str, run: Span, stops: frozenset[int]) -> Span:
+    if _is_letter(text, run.end):
+        return run
+    start = run.start
+    while start > 0 and text[start - 1] in _SPACES and start not in stops:
+        start -= 1
+    starts_line = start == 0 or text[start - 1] in "\r\n"
+    return run if starts_line else Span(start, run.end)
+
+
+def _is_letter(text: str, place: int) -> bool:
+    return 0 <= place < len(text) and bool(_LETTER.match(text, place))
+
+
+def _is_free(run: Span, taken: Sequence[Span], stops: frozenset[int]) -> bool:
+    index = bisect_left(taken, run.end, key=lambda span: span.start) - 1
+    touched = index >= 0 and taken[index].end > run.start
+    return not touched and not any(place in stops for place in range(run.start + 1, run.end))
