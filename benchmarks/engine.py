@@ -25,6 +25,7 @@ from model_export import calibration, graph, package, sources
 from model_export.spec import Transformer
 from service.decoding.search import Search, Target
 from service.domain import DecodingOptions
+from service.runtime.batch import LEAST_ROWS
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.runtime.session import Graph
 from service.settings import RuntimeSettings
@@ -143,7 +144,8 @@ def _contest(
     def load(variant: str, settings: RuntimeSettings) -> Search:
         files = package.write_graphs(folder, variant, graph.build(network, variant, ranges))
         encoder, decoder = (Graph(folder / file, settings) for file in files)
-        return Search(OnnxSeq2Seq(encoder, decoder, start, target).begin(), target)
+        least_rows = LEAST_ROWS.get(variant, 1)
+        return Search(OnnxSeq2Seq(encoder, decoder, start, target, least_rows).begin(), target)
 
     ours = load(precision, settings)
     reference = load("fp32", RuntimeSettings()) if settings.device == "cuda" else None

@@ -31,6 +31,8 @@ MIN_WIDTH = 2
 """Least source length and least places of a seat. ONNX Runtime multiplies matrices of one row by
 another kernel, whose last digit differs; with two at least, a sentence's result can't depend on
 its company."""
+LEAST_ROWS = {"int4": 2}
+"""Least rows of a step, by precision: for the same reason, where a processor has no AVX-512."""
 FIRST_SLOTS = 16
 """Slots of a batch whose sentences have no tokens yet."""
 STEP = 8
@@ -50,9 +52,11 @@ class OnnxDecoding:
     Every sentence has a seat in memory.* and cache.*. Empty seats are filled by the next to join.
     """
 
-    def __init__(self, decoder: Graph, encode: Encode) -> None:
+    def __init__(self, decoder: Graph, encode: Encode, least_rows: int = 1) -> None:
+        """least_rows: the graph is given so many; where there are fewer, the last one again."""
         self._decoder = decoder
         self._encode = encode
+        self._least_rows = least_rows
         self.binding = Binding(decoder)
         """Of the decoder; further outputs may be fetched from it."""
         seated = [*names(decoder.inputs, "memory."), *names(decoder.inputs, "cache.")]
@@ -111,13 +115,14 @@ class OnnxDecoding:
         self._feed_state()
         if self._slots is not None:
             self._feed_slots(self._slots, layout)
+        count = len(step.last_ids)
         for name in STEP_OUTPUTS:
-            self.binding.fetch(name, (len(step.last_ids), step.candidates))
+            self.binding.fetch(name, (max(count, self._least_rows), step.candidates))
         found = self.binding.run()
-        self._take_state()
+        self._take_state(count)
         return Candidates(
-            log_probs=found["log_probs"].copy(),
-            ids=found["ids"].copy(),
+            log_probs=found["log_probs"][:count].copy(),
+            ids=found["ids"][:count].copy(),
             extras=self._take_extras(step),
         )
 
@@ -137,16 +142,21 @@ class OnnxDecoding:
         places = np.zeros((self._tensors.sizes[SEATS], layout.width), np.int64)
         places[layout.seats, layout.place] = layout.rows
         self.binding.feed("places", places)
-        self.binding.feed("row_places", layout.seats * layout.width + layout.place)
+        self._feed_by_row("row_places", layout.seats * layout.width + layout.place)
         self._laid_out, self._layout = key, layout
         return layout
 
     def _feed_rows(self, step: StepInput) -> None:
-        feed = self.binding.feed
-        feed("last_ids", step.last_ids)
-        feed("positions", step.positions)
-        feed("parents", step.parents)
-        feed("candidates", np.array([step.candidates], np.int64))
+        self._feed_by_row("last_ids", step.last_ids)
+        self._feed_by_row("positions", step.positions)
+        self._feed_by_row("parents", step.parents)
+        self.binding.feed("candidates", np.array([step.candidates], np.int64))
+
+    def _feed_by_row(self, name: str, array: Array) -> None:
+        missing = self._least_rows - len(array)
+        if missing > 0:
+            array = np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+        self.binding.feed(name, array)
 
     def _feed_extras(self, step: StepInput, layout: Layout) -> None:
         extra = step.extras is not None or len(step.biased) > 0
@@ -177,7 +187,7 @@ class OnnxDecoding:
         index[..., 0] = layout.seats[:, None]
         index[..., 1] = np.arange(self._heads)
         index[..., 2] = chosen[:, None]
-        self.binding.feed("slots", index)
+        self._feed_by_row("slots", index)
         self.binding.feed("unseen", slots.bias(layout, self._tensors.sizes[SEATS]))
 
     def _resize(self, sizes: Mapping[str, int], seats: Sequence[int] | None = None) -> None:
@@ -247,15 +257,20 @@ class OnnxDecoding:
             self.binding.hold(name, self._state[name])
             self.binding.leave(f"new_{name}")
 
-    def _take_state(self) -> None:
-        if self._states:
-            left = self.binding.left([f"new_{name}" for name in self._states])
-            self._state = dict(zip(self._states, left.values(), strict=True))
+    def _take_state(self, rows: int) -> None:
+        left = self.binding.left([f"new_{name}" for name in self._states])
+        for name, value in zip(self._states, left.values(), strict=True):
+            self._state[name] = value if rows >= self._least_rows else _first(rows, value)
 
 
 def names(values: Iterable[str], prefix: str) -> list[str]:
     """Those that begin with the prefix."""
     return [name for name in values if name.startswith(prefix)]
+
+
+def _first(rows: int, value: onnxruntime.OrtValue) -> onnxruntime.OrtValue:
+    """Only int4 needs it, which is for CPUs."""
+    return onnxruntime.OrtValue.ortvalue_from_numpy(value.numpy()[:rows])
 
 
 def _rounded(size: int) -> int:

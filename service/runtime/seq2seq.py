@@ -14,7 +14,14 @@ import numpy as np
 from service.decoding.model import Target
 from service.package.directory import ModelDirectory
 from service.package.manifest import Variant
-from service.runtime.batch import MIN_SOURCE, STEP_INPUTS, STEP_OUTPUTS, OnnxDecoding, names
+from service.runtime.batch import (
+    LEAST_ROWS,
+    MIN_SOURCE,
+    STEP_INPUTS,
+    STEP_OUTPUTS,
+    OnnxDecoding,
+    names,
+)
 from service.runtime.extras import EXTRA_INPUTS, EXTRA_OUTPUTS
 from service.runtime.session import Array, Graph
 from service.settings import RuntimeSettings
@@ -31,6 +38,8 @@ class OnnxSeq2Seq:
     padding: int
     target: Target
     """What a search with this model has to know."""
+    least_rows: int = 1
+    """As OnnxDecoding has it."""
 
     @classmethod
     def load(
@@ -53,7 +62,9 @@ class OnnxSeq2Seq:
             directory.file(variant.decoder),
         )
         manifest = directory.manifest
-        return cls(encoder, decoder, manifest.tokens.padding, Target.of(manifest))
+        least_rows = LEAST_ROWS.get(variant.precision, 1)
+        target = Target.of(manifest)
+        return cls(encoder, decoder, manifest.tokens.padding, target, least_rows)
 
     @property
     def provider(self) -> str:
@@ -62,7 +73,7 @@ class OnnxSeq2Seq:
 
     def begin(self) -> OnnxDecoding:
         """A batch that sentences can join."""
-        return OnnxDecoding(self.decoder, self.run_encoder)
+        return OnnxDecoding(self.decoder, self.run_encoder, self.least_rows)
 
     def encode(self, source_ids: list[tuple[int, ...]]) -> OnnxDecoding:
         """A batch of these sentences, numbered 0, 1, …"""
@@ -72,8 +83,12 @@ class OnnxSeq2Seq:
 
     def run_encoder(self, source_ids: list[tuple[int, ...]]) -> dict[str, Array]:
         """Run the encoder on sentences, padded to the longest."""
+        count = len(source_ids)
+        if sum(map(len, source_ids)) < self.least_rows:  # its rows are tokens
+            source_ids = source_ids * self.least_rows
         lengths = np.array([len(ids) for ids in source_ids], np.int64)
         padded = np.full((len(source_ids), max(MIN_SOURCE, lengths.max())), self.padding, np.int64)
         for row, ids in zip(padded, source_ids, strict=True):
             row[: len(ids)] = ids
-        return self.encoder.run({"source_ids": padded, "source_lengths": lengths})
+        found = self.encoder.run({"source_ids": padded, "source_lengths": lengths})
+        return {name: array[:count] for name, array in found.items()}

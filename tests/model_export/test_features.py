@@ -14,6 +14,7 @@ from model_export.spec import Transformer
 from service.decoding.model import Target
 from service.decoding.search import Search, decode
 from service.domain import DecodingOptions, Hypothesis
+from service.runtime.batch import LEAST_ROWS
 from service.runtime.seq2seq import OnnxSeq2Seq
 from service.runtime.session import Graph
 from service.settings import RuntimeSettings
@@ -33,7 +34,7 @@ def served(
 ) -> OnnxSeq2Seq:
     files = package.write_graphs(folder, "x", graph.build(network, variant, ranges))
     encoder, decoder = (Graph(folder / file, RuntimeSettings(threads=1)) for file in files)
-    return OnnxSeq2Seq(encoder, decoder, END, TARGET)
+    return OnnxSeq2Seq(encoder, decoder, END, TARGET, LEAST_ROWS.get(variant, 1))
 
 
 def log_prob(network: Transformer, source: tuple[int, ...], found: Hypothesis) -> float:

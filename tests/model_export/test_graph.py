@@ -10,6 +10,8 @@ from model_export.graph import layers
 from model_export.graph.builder import FLOAT, OPSET, GraphBuilder
 from model_export.graph.precision import CalibratedInt8, Precision, RowScaledInt8, quantize
 from model_export.spec import Array, Checkpoint, Linear
+from service.runtime import providers
+from service.settings import RuntimeSettings
 from tests.conftest import TINY_MARIAN, golden
 
 GOLDEN = golden("tiny")
@@ -60,9 +62,9 @@ def _run_product(precision: Precision, linear: Linear, rows: Array) -> Array:
     x = builder.input("x", FLOAT, ["rows", len(linear.weight)])
     y = layers.product(builder, precision, x, linear)
     builder.output("y", y, FLOAT, ["rows", len(linear.bias)])
-    session = onnxruntime.InferenceSession(
-        builder.model().SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    options = providers.session_options(RuntimeSettings())
+    model = builder.model().SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=[providers.CPU])
     (found,) = session.run(None, {"x": rows})
     return np.asarray(found)
 

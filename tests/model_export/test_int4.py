@@ -14,6 +14,8 @@ from model_export.spec import Array, Linear
 from service.decoding.search import decode
 from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
+from service.runtime import providers
+from service.settings import RuntimeSettings
 from tests import recurrent_models
 from tests.conftest import TINY_MARIAN, golden, load
 
@@ -64,7 +66,8 @@ def test_products_are_those_of_the_rounded_weights(shape: tuple[int, int], rows:
     product = BlockInt4().product(graph, given, Linear(weight, bias))
     graph.output("y", product, FLOAT, ["rows", 1, shape[1]])
     model = graph.model().SerializeToString()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    options = providers.session_options(RuntimeSettings())
+    session = onnxruntime.InferenceSession(model, options, providers=[providers.CPU])
     (found,) = session.run(["y"], {"x": x})
     expected = x @ restored(weight)[0] + bias
     assert np.abs(found - expected).max() < 0.02 * np.abs(expected - bias).max()
