@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -69,9 +68,11 @@ def convert(
         DestinationExists: the destination is there and options.replace is False, or it is no model
             directory.
         VerificationFailed: a variant does not compute what the checkpoint computes.
+        OSError: the card can't be read.
     """
     _require_name(options.name)
     package.require_free(destination, source, replace=options.replace)
+    card = options.card.read_bytes() if options.card is not None else None
     with package.staged(destination) as staging:
         progress(f"Reading {source}")
         read = sources.load(source, options.pairs, options.text)
@@ -80,8 +81,8 @@ def convert(
         parity = _verify(ModelDirectory(staging, manifest), checkpoint, progress)
         manifest = manifest.model_copy(update={"parity": parity})
         package.write_manifest(staging, manifest)
-        if options.card is not None:
-            shutil.copyfile(options.card, staging / "README.md")
+        if card is not None:
+            (staging / "README.md").write_bytes(card)
     return manifest
 
 

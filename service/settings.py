@@ -10,7 +10,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain import DecodingOptions
@@ -19,6 +27,8 @@ from service.errors import InvalidSettings
 PREFIX = "SEQ2SEQ_"
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda told: None if told == "" else told)]
+"""Empty is none, as in what Compose passes on, and not the working directory."""
 
 
 _ORIGIN = re.compile(r"https?://[^/?#\s@]+")
@@ -67,7 +77,7 @@ class ModelSettings(_Group):
 class ModelsSettings(_Group):
     """Several models in one service."""
 
-    directory: Path | None = Field(
+    directory: OptionalPath = Field(
         default=None,
         description="Folder of models, NAME/VERSION each, which are served instead of "
         "SEQ2SEQ_MODEL__DIRECTORY.",
@@ -204,7 +214,7 @@ class DetectionSettings(_Group):
 class SuggestionSettings(_Group):
     """Better translations that users suggest."""
 
-    file: Path | None = Field(
+    file: OptionalPath = Field(
         default=None,
         description="File to which POST /suggest appends, as JSON lines; without one it is off.",
     )
@@ -262,7 +272,7 @@ class PageSettings(_Group):
 class GlossarySettings(_Group):
     """Glossaries that clients make."""
 
-    directory: Path | None = Field(
+    directory: OptionalPath = Field(
         default=None,
         description="Folder in which glossaries are kept, as JSON files; without one there are "
         "none but those inside of requests.",
@@ -275,7 +285,7 @@ class GlossarySettings(_Group):
 class AccessSettings(_Group):
     """Who may come in."""
 
-    keys_file: Path | None = Field(
+    keys_file: OptionalPath = Field(
         default=None,
         description="File of the clients' keys, which python -m service key makes. Without one, "
         "keys are ignored.",
@@ -303,7 +313,7 @@ class AccessSettings(_Group):
         description="Origins of web pages elsewhere that may use the service from a browser, "
         "separated by commas, such as https://example.org; * allows all. Empty: none.",
     )
-    usage_file: Path | None = Field(
+    usage_file: OptionalPath = Field(
         default=None,
         description="SQLite file in which the characters of each key are counted; without one they "
         "are counted from the start of the service.",

@@ -14,6 +14,7 @@ from markdown_it.rules_inline import (
     autolink,
     backtick,
     emphasis,
+    escape,
     html_inline,
     image,
     link,
@@ -27,6 +28,7 @@ Rule = Callable[[StateInline, bool], bool]
 _NOTES = "positions"
 _RULES: dict[str, Rule] = {
     "newline": newline,
+    "escape": escape,  # also of the end of a line
     "backticks": backtick,
     "strikethrough": strikethrough.tokenize,
     "emphasis": emphasis.tokenize,

@@ -354,6 +354,18 @@ def test_the_commands_report_what_they_did(
     assert "8 probes" in capsys.readouterr().out
 
 
+def test_a_missing_card_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = tmp_path / "card.md"
+    told = ["convert", str(TINY_MARIAN), str(tmp_path / "tiny"), "--card", str(card)]
+    assert command.main(told) == 1
+    shown = capsys.readouterr()
+    assert str(card) in shown.err
+    assert "Verifying" not in shown.out
+    assert not (tmp_path / "tiny").exists()
+
+
 def test_the_commands_fail_with_every_reason_and_no_traceback(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

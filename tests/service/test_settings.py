@@ -37,6 +37,14 @@ def test_a_setting_is_read_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["GLOSSARIES__DIRECTORY", "MODELS__DIRECTORY", "ACCESS__KEYS_FILE"]
+)
+def test_an_empty_path_is_none(name: str) -> None:
+    os.environ[f"SEQ2SEQ_{name}"] = ""
+    assert settings.load() == settings.Settings()
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("SEQ2SEQ_SERVER__PORT", "65536"),

@@ -55,6 +55,11 @@ def test_identity() -> None:
     assert filled(".md", windows).decode() == windows
 
 
+def test_both_ends_of_a_line_that_stays() -> None:
+    found = contents(".md", "Le chat\\\ndort sur  \nle lit.").texts
+    assert found == ["Le chat<hr id=0>dort sur<hr id=1>le lit."]
+
+
 def test_what_is_translated() -> None:
     found = [re.sub(r"<[^>]*>", "", text) for text in contents(".md", FILE).texts]
     assert found == [
@@ -107,6 +112,7 @@ parts = st.sampled_from(
         *("![a](b)", "~~", "\n", "\n\n", "\n> ", "\n- ", "\n1. ", "\n# ", "\n    ", "\n```\n"),
         *("\n| a | b |\n|--|--|\n", "\\*", "&amp;", "&lt;", "<b>", "</b>", "<u:x>", "|", "  \n"),
         *("\n---\n", "\\|", "\n\t", "\r", "\r\n", "#", "1.", "\t", "\n[un]: u\n"),
+        *("\\\n", "\\\\"),
     )
 )
 
