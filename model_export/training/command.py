@@ -84,7 +84,7 @@ def _add_settings(parser: argparse.ArgumentParser, settings: type[BaseModel]) ->
             f"--{name.replace('_', '-')}",
             default=argparse.SUPPRESS,
             metavar=_metavar(field.annotation),
-            help=f"{field.description}{_default(field.default)}",
+            help=f"{field.description}{_default(field.get_default(call_default_factory=True))}",
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from model_export.training.processor import multiplies_bfloat16
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,9 +41,10 @@ class Recipe(_Settings):
         default=2, description="parts of a step, each computed by a thread of its own"
     )
     precision: str = Field(
-        default="bf16",
+        default_factory=lambda: "bf16" if multiplies_bfloat16() else "fp32",
         pattern="^(fp32|bf16)$",
-        description="of the factors of products; weights, sums and norms are fp32",
+        description="of the factors of products; weights, sums and norms are fp32; bf16 where the "
+        "processor multiplies it, else fp32",
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="the highest")
     warm_up: PositiveInt = Field(default=1000, description="steps until it is reached")
