@@ -95,6 +95,7 @@ def _require_recipe(package: Path, encoder: GraphWeights, decoder: GraphWeights)
         (len(encoder.norms), len(decoder.norms)) == (2 * layers[0], 3 * layers[1])
         and (len(encoder.products), len(decoder.products)) == (4 * layers[0] + 1, 6 * layers[1] + 1)
         and encoder.activations + decoder.activations == ["swish"] * sum(layers)
+        and {len(encoder.gathered), len(decoder.gathered)} <= {2, 3}
         and _is_positions(encoder.gathered[0])
         and _is_positions(decoder.gathered[0])
         and _is_tied(encoder, decoder)
@@ -124,8 +125,10 @@ def _is_tied(graph: GraphWeights, decoder: GraphWeights) -> bool:
 
 def _sentencepiece(package: Path, tokenizer: Any) -> bytes:
     """The SentencePiece model of a tokenizer file that model_export.vocabulary made."""
-    # Names that begin with a space are never found in text: special tokens, and others' pieces.
+    if tokenizer["model"]["type"] != "Unigram":
+        raise TrainingError(f"{package} has a vocabulary that is no unigram model.")
     pieces = tokenizer["model"]["vocab"][2:-1]  # without </s>, <unk> and <pad>
+    # Names that begin with a space are never found in text: special tokens, and others' pieces.
     if any(piece.startswith(" ") for piece, _ in pieces):
         raise TrainingError(f"{package} has pieces that its text never has.")
     model, kinds = ModelProto(), ModelProto.SentencePiece.Type

@@ -82,7 +82,11 @@ def test_a_package_is_trained_on(
 
 
 @pytest.mark.parametrize(
-    "name", ["tiny-marian", "families/marian-pre-norm", "families/marian-untied", "families/m2m100"]
+    "name",
+    [
+        *("tiny-marian", "families/marian-opus", "families/marian-student", "families/m2m100"),
+        *("families/marian-pre-norm", "families/marian-untied"),
+    ],
 )
 def test_refuses_what_is_built_otherwise(
     name: str, toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
