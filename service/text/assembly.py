@@ -11,9 +11,10 @@ from typing import cast
 import numpy as np
 
 from service.text import placeholders, stand_ins
-from service.text.passage import Kind, Sentence, Tag
+from service.text.passage import Sentence
 from service.text.placeholders import Span
 from service.text.tag_placement import Belongs, placed
+from service.text.tags import Kind, Tag
 from service.text.terms import has_terms
 from service.text.word_alignment import Weights, weights, words
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from service.domain import Alignment
 from service.text import stand_ins
 from service.text.assembly import Attended, Mark
-from service.text.passage import Sentence, Tag
+from service.text.passage import Sentence
 from service.text.placeholders import Span
+from service.text.tags import Tag
 from service.text.word_alignment import Weights, weights, words
 
 

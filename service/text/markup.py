@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from service.text.passage import Kind, Passage, Tag
+from service.text.passage import Passage
 from service.text.placeholders import Span
 from service.text.protection import Protection
 from service.text.soft_hyphens import without_soft_hyphens
+from service.text.tags import Kind, Tag
 
 _OBJECT = "\ufffc"
 """Stands for what is not to be translated (Unicode: object replacement character)."""

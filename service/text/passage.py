@@ -10,12 +10,10 @@ document has it; so does all markup that stands outside of sentences.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from html import escape
-from itertools import accumulate, islice, pairwise
-from typing import NamedTuple
+from itertools import accumulate, pairwise
 
 from service.domain import Segment, Splitting
 from service.text.hard_wrapping import unwrapped
@@ -23,6 +21,8 @@ from service.text.pictures import Hidden, pictures
 from service.text.placeholders import Span
 from service.text.protection import Protection, protected, terms
 from service.text.soft_hyphens import without_soft_hyphens
+from service.text.surroundings import PlacedSegment, Replacement, Surroundings
+from service.text.tags import Tag, with_pictures
 from service.text.terms import Term, capitalised
 
 Cut = Callable[[str], Sequence[Segment]]
@@ -32,38 +32,6 @@ Shown = tuple[str, Sequence[int], Sequence[int]]
 """A text, and where each of its characters begins and ends in the document."""
 
 _LETTER, _NO_LETTER = "X", "0"
-
-
-class Kind(Enum):
-    """What a tag does."""
-
-    OPEN = "open"
-    CLOSE = "close"
-    POINT = "point"
-    """Stands by itself: an image, a comment, an emoji."""
-
-
-@dataclass(slots=True)
-class Tag:
-    """A piece of markup inside of a passage."""
-
-    kind: Kind
-    place: int
-    """Characters of the passage before it."""
-    start: int
-    """Its characters in the document are [start, end)."""
-    end: int
-    partner: int | None = None
-    """Index in the passage of the tag that closes what this one opens, or the other way round."""
-    is_picture: bool = False
-    """Whether it is to be read: an emoji, which is a point, with the space before it."""
-
-
-class Replacement(NamedTuple):
-    """What is written instead of some of the document."""
-
-    place: Span
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +76,7 @@ class Passage:
             if runs := list(pictures(passage.text, passage.protected, stops)):
                 hidden = Hidden(runs)
                 spans = [hidden.span(one) for one in objects]
-                pointed = _pointed(tags, shown, hidden)
+                pointed = with_pictures(tags, *shown[1:], hidden)
                 shown = hidden.without(*shown)
                 passage = cls._protected_in(document, shown, protection, spans, pointed)
         passage = replace(passage, is_markup=is_markup)
@@ -232,32 +200,13 @@ class Passage:
         return tag.place in span and start < partner < end
 
 
-def _pointed(tags: Sequence[Tag], shown: Shown, hidden: Hidden) -> list[Tag]:
-    """These tags, and one for each run that is hidden, in the order of the document."""
-    _, begins, ends = shown
-    moved = [replace(tag, place=hidden.place(tag.place)) for tag in tags]
-    points = [
-        Tag(Kind.POINT, hidden.place(start), begins[start], ends[end - 1], is_picture=True)
-        for start, end in hidden.runs
-    ]
-    together = sorted((*moved, *points), key=lambda tag: tag.start)
-    index = {tag.start: place for place, tag in enumerate(together)}
-    for tag in moved:
-        if tag.partner is not None:
-            tag.partner = index[tags[tag.partner].start]
-    return together
-
-
 @dataclass(frozen=True, slots=True)
-class Sentence(Segment):
-    """A sentence of a passage."""
+class Sentence(PlacedSegment):
+    """A sentence of a passage; of the document it takes the markup inside of it, too."""
 
     passage: Passage
     place: int
     """Where it begins in the passage's text."""
-    start: int
-    """[start, end) is what it takes of the document, with the markup inside of it."""
-    end: int
     protected: tuple[Span, ...]
     """In the sentence's text."""
     tags: tuple[Tag, ...]
@@ -306,7 +255,7 @@ class Sentence(Segment):
 
     def around(self, cut: Cut) -> list[Segment]:
         """What is protected and all markup, kept, and sentences without any, between them."""
-        return list(_with_what_is_between(self._sentences(cut), self._frame))
+        return list(self._surroundings.around(self._sentences(cut)))
 
     @property
     def masked(self) -> str:
@@ -316,7 +265,7 @@ class Sentence(Segment):
     def pieces(self, segments: Sequence[Segment]) -> list[Segment]:
         """The sentence, cut like this; not inside of what is protected."""
         pieces = self.passage.sentences(self._span, lambda _: segments, marked=self.marked)
-        return list(_with_what_is_between(pieces, self._frame))
+        return list(self._surroundings.around(pieces))
 
     def may_cut(self, segments: Sequence[Segment]) -> bool:
         """Whether these are several segments, and none ends inside of what is protected."""
@@ -337,12 +286,12 @@ class Sentence(Segment):
     @property
     def kept(self) -> str:
         """The same with its terms translated and nothing else."""
-        return self._frame.between(self.start, self.end)
+        return self._surroundings.between(self.start, self.end)
 
     @property
-    def _frame(self) -> _Frame:
+    def _surroundings(self) -> Surroundings:
         passage = self.passage
-        return _Frame(passage.document, Span(self.start, self.end), passage.replacements)
+        return Surroundings(passage.document, Span(self.start, self.end), passage.replacements)
 
     def _sentences(self, cut: Cut) -> Iterator[Sentence]:
         for span in self._unmarked():
@@ -387,39 +336,8 @@ class Document:
             for sentence in passage.sentences(Span(0, len(passage.text)), cut)
         )
         replacements = [one for passage in self.passages for one in passage.replacements]
-        frame = _Frame(self.text, Span(0, len(self.text)), replacements)
-        return list(_with_what_is_between(sentences, frame))
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Some of a document, with what stands between its sentences."""
-
-    document: str
-    place: Span
-    replacements: Sequence[Replacement]
-
-    def between(self, start: int, end: int) -> str:
-        """Characters [start, end) of the document, with terms translated."""
-        first = bisect_left(self.replacements, start, key=lambda one: one.place.start)
-        written, position = [], start
-        for place, text in islice(self.replacements, first, None):
-            if place.end > end:
-                break
-            written += [self.document[position : place.start], text]
-            position = place.end
-        return "".join((*written, self.document[position:end]))
-
-
-def _with_what_is_between(sentences: Iterable[Sentence], frame: _Frame) -> Iterator[Segment]:
-    position, end = frame.place
-    for sentence in sentences:
-        if position < sentence.start:
-            yield Segment(frame.between(position, sentence.start), translatable=False)
-        yield sentence
-        position = sentence.end
-    if position < end:
-        yield Segment(frame.between(position, end), translatable=False)
+        surroundings = Surroundings(self.text, Span(0, len(self.text)), replacements)
+        return list(surroundings.around(sentences))
 
 
 def _has_word(text: str) -> bool:

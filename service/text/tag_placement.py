@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.text.passage import Kind, Sentence, Tag
+from service.text.passage import Sentence
 from service.text.placeholders import Span
+from service.text.tags import Kind, Tag
 from service.text.word_alignment import Weights
 
 _NOWHERE = Span(0, 0)
