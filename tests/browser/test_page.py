@@ -141,10 +141,10 @@ def test_the_keyboard_alone_is_enough(visit: Open) -> None:
     expect(page.locator("#mirror .marked")).to_have_text("chat")
     expect(page.locator("#target .marked")).to_have_text("cat")
     stops = []
-    for _ in range(3):
+    for _ in range(4):
         press("Tab")
         stops.append(active(page))
-    assert stops == ["clear", "target", "look"]
+    assert stops == ["file", "clear", "target", "look"]
     press("Enter")
     expect(page.locator("#sentence-title")).to_be_focused()
     expect(page.locator(".hypothesis")).to_have_count(4)
@@ -169,12 +169,12 @@ def test_the_focus_follows_the_page(visit: Open) -> None:
     translated(page, "Le chat dort.")
     page.focus(".skip")
     stops = [active(page)]
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         stops.append(active(page))
     assert stops == [
-        "Skip to the text", "API", "theme", "from", "to", "source", "clear", "target", "look",
-        "copy",
+        "Skip to the text", "API", "theme", "from", "to", "source", "file", "clear", "target",
+        "look", "copy",
     ]  # fmt: skip
 
 
