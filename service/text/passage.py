@@ -17,7 +17,8 @@ from itertools import accumulate, pairwise
 
 from service.domain import Segment, Splitting
 from service.text.hard_wrapping import unwrapped
-from service.text.pictures import Hidden, pictures
+from service.text.hidden import Hidden
+from service.text.pictures import pictures
 from service.text.placeholders import Span
 from service.text.protection import Protection, protected, terms
 from service.text.soft_hyphens import without_soft_hyphens

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from service.text.pictures import Hidden
+from service.text.hidden import Hidden
 
 
 class Kind(Enum):

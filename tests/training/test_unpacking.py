@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,16 @@ from tests.training.conftest import arguments, run, toy_pairs
 DATA = Path(__file__).parents[1] / "data"
 
 
-def packaged(checkpoint: Path, destination: Path, *variants: str, **options: object) -> Path:
-    told = pipeline.ExportOptions(name="toy", variants=variants, **options)  # type: ignore[arg-type]
+def packaged(
+    checkpoint: Path,
+    destination: Path,
+    *variants: str,
+    calibration: Sequence[str] = (),
+    pairs: tuple[LanguagePair, ...] = (),
+) -> Path:
+    told = pipeline.ExportOptions(
+        name="toy", variants=variants, calibration=calibration, pairs=pairs
+    )
     pipeline.convert(checkpoint, destination, told, lambda stage: None)
     return destination
 
