@@ -258,6 +258,8 @@ class OnnxDecoding:
             self.binding.leave(f"new_{name}")
 
     def _take_state(self, rows: int) -> None:
+        if not self._states:
+            return
         left = self.binding.left([f"new_{name}" for name in self._states])
         for name, value in zip(self._states, left.values(), strict=True):
             self._state[name] = value if rows >= self._least_rows else _first(rows, value)

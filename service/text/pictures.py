@@ -7,11 +7,11 @@ So models don't see them: a picture is a tag of the passage, which stands by its
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from service.text.letters import LETTER
 from service.text.placeholders import Span
+from service.text.protection import has_stop, overlaps
 
 _BLOCKS = (
     r"\u2300-\u23ff"  # technical signs, clocks
@@ -37,9 +37,8 @@ def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterato
     """
     for match in _RUN.finditer(text):
         run = _with_space(text, Span(*match.span()), stops)
-        if not (_is_letter(text, run.start - 1) and _is_letter(text, run.end)) and _is_free(
-            run, taken, stops
-        ):
+        is_apart = not (_is_letter(text, run.start - 1) and _is_letter(text, run.end))
+        if is_apart and not overlaps(run, taken) and not has_stop(run, stops):
             yield run
 
 
@@ -55,9 +54,3 @@ def _with_space(text: str, run: Span, stops: frozenset[int]) -> Span:
 
 def _is_letter(text: str, place: int) -> bool:
     return 0 <= place < len(text) and bool(_LETTER.match(text, place))
-
-
-def _is_free(run: Span, taken: Sequence[Span], stops: frozenset[int]) -> bool:
-    index = bisect_left(taken, run.end, key=lambda span: span.start) - 1
-    touched = index >= 0 and taken[index].end > run.start
-    return not touched and not any(place in stops for place in range(run.start + 1, run.end))

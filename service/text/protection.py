@@ -43,7 +43,7 @@ def protected(
     have inside.
     """
     found = placeholders.find(text) if protection.placeholders else []
-    free = (span for span in found if not (_has_inside(span, objects) or _has_stop(span, stops)))
+    free = (span for span in found if not (_has_inside(span, objects) or has_stop(span, stops)))
     kept = (part for span in protection.kept for part in _divided(text, span, stops))
     return list(_grown(text, sorted((*objects, *free, *kept)), stops))
 
@@ -55,16 +55,18 @@ def terms(
     return [
         term
         for term in protection.terms.find(text)
-        if not (_overlaps(term.span, others) or _has_stop(term.span, stops))
+        if not (overlaps(term.span, others) or has_stop(term.span, stops))
     ]
 
 
-def _overlaps(span: Span, others: Sequence[Span]) -> bool:
+def overlaps(span: Span, others: Sequence[Span]) -> bool:
+    """Whether it has characters of another one; others: in order."""
     index = bisect_left(others, span.end, key=lambda one: one.start) - 1
     return index >= 0 and others[index].end > span.start
 
 
-def _has_stop(span: Span, stops: frozenset[int]) -> bool:
+def has_stop(span: Span, stops: frozenset[int]) -> bool:
+    """Whether a tag has its place inside of it."""
     return any(place in stops for place in range(span.start + 1, span.end))
 
 
