@@ -93,7 +93,7 @@ def _shape(config: Config) -> BartLike:
     config.require("static_position_embeddings", True)
     config.require("share_encoder_decoder_embeddings", True)
     config.require("tie_word_embeddings", True)
-    config.require("extra_pos_embeddings", 0, config.get("pad_token_id"))
+    config.get("extra_pos_embeddings")  # rows of a learned table, which there is none of
     config.get("decoder_vocab_size")  # the same, where the table is shared
     shape = BartLike.of(config)
     for name in ("eos_token_id", "pad_token_id", "decoder_start_token_id"):

@@ -93,3 +93,11 @@ def test_what_config_leaves_out_is_the_family_s_default(
     assert isinstance(network, Transformer)
     assert network.encoder[0].feed_forward.activation == activation
     assert network.source_embedding.scale == scale
+
+
+def test_what_published_opus_mt_models_say_beside_the_network(copy: Copy) -> None:
+    source = copy("marian")
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    # As in opus-mt-en-vi: old versions of transformers wrote it for every model.
+    change(source / "config.json", extra_pos_embeddings=config["pad_token_id"] + 1)
+    assert sources.load(source).family == "marian"
