@@ -21,11 +21,12 @@ SPECIAL_TOKENS = (
 T = TypeVar("T")
 
 BOOKKEEPING = """
-    _name_or_path _num_labels architectures attn_implementation chunk_size_feed_forward dtype
-    finetuning_task gradient_checkpointing id2label is_encoder_decoder label2id model_max_length
-    model_type name_or_path num_hidden_layers num_labels output_attentions output_hidden_states
-    output_past prefix problem_type return_dict save_step task_specific_params tf_legacy_loss
-    tokenizer_class torch_dtype torchscript transformers_version use_bfloat16 use_cache
+    _attn_implementation_autoset _name_or_path _num_labels architectures attn_implementation
+    chunk_size_feed_forward dtype finetuning_task gradient_checkpointing id2label is_encoder_decoder
+    label2id model_max_length model_type name_or_path num_hidden_layers num_labels output_attentions
+    output_hidden_states output_past prefix problem_type return_dict save_step task_specific_params
+    tf_legacy_loss tokenizer_class torch_dtype torchscript transformers_version use_bfloat16
+    use_cache
 """
 TRAINING = """
     activation_dropout attention_dropout classif_dropout classifier_dropout decoder_layerdrop

@@ -101,3 +101,10 @@ def test_what_published_opus_mt_models_say_beside_the_network(copy: Copy) -> Non
     # As in opus-mt-en-vi: old versions of transformers wrote it for every model.
     change(source / "config.json", extra_pos_embeddings=config["pad_token_id"] + 1)
     assert sources.load(source).family == "marian"
+
+
+@pytest.mark.parametrize("name", ["marian", "t5"])
+def test_what_transformers_notes_of_its_own_in_what_it_saves(copy: Copy, name: str) -> None:
+    source = copy(name)
+    change(source / "config.json", _attn_implementation_autoset=True)  # versions 4.46 to 4.51
+    assert sources.load(source).pairs
