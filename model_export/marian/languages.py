@@ -36,9 +36,7 @@ def spoken(file: str, ids: Mapping[str, int], pairs: tuple[LanguagePair, ...]) -
     }
     if not tokens:
         return Spoken()
-    # The first name of a code counts: >>fr<< and not >>fr_BE<< where there are both.
-    codes = codes_of(sorted(tokens, key=lambda name: "_" in name))
-    known = {code: Language(name=own, token=tokens[own]) for code, own in codes.items()}
+    known = {code: Language(name=own, token=tokens[own]) for code, own in codes_of(tokens).items()}
     lacking = sorted({pair.target for pair in pairs} - known.keys())
     if lacking:
         names = f"{', '.join(lacking)}; it has: {', '.join(sorted(known))}"

@@ -47,17 +47,19 @@ STANDARD_FORMS: Final = _table(_STANDARD_FORMS)
 def codes_of(names: Iterable[str]) -> dict[str, str]:
     """API code → a model's own code, for codes such as fra_Latn, fr_XX, pt_BR or __fr__.
 
-    A script is left out unless the model has the language in several; regions are left out.
+    A script is left out unless the model has the language in several, or without any script too;
+    regions are left out. Of several that have the same code the shortest one counts.
     """
     parts = {name: name.strip("_").split("_") for name in names}
     languages = {name: shortened(words[0]) for name, words in parts.items()}
-    scripts = {name: words[1] for name, words in parts.items() if _has_script(words)}
+    scripts = {name: words[1] if _has_script(words) else "" for name, words in parts.items()}
     codes: dict[str, str] = {}
     for name, language in languages.items():
-        others = {scripts.get(one) for one, code in languages.items() if code == language}
-        usual = _USUAL_SCRIPTS.get(language, "Latn")
-        said = name in scripts and len(others) > 1 and scripts[name] != usual
-        codes.setdefault(f"{language}-{scripts[name]}" if said else language, name)
+        others = {scripts[one] for one, code in languages.items() if code == language}
+        usual = "" if "" in others else _USUAL_SCRIPTS.get(language, "Latn")
+        said = scripts[name] and len(others) > 1 and scripts[name] != usual
+        code = f"{language}-{scripts[name]}" if said else language
+        codes[code] = min(codes.get(code, name), name, key=len)
     return codes
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -147,6 +148,38 @@ def test_codes_for_a_model_s_own() -> None:
         "pt": "pt_BR",
         "ceb": "__ceb__",
         "nso": "ns",
+    }
+
+
+@pytest.mark.parametrize("order", [sorted, partial(sorted, reverse=True)])
+def test_the_plain_name_of_a_language_counts(order: Callable[[list[str]], list[str]]) -> None:
+    own = [
+        "en_xx_simple",
+        "en",
+        "hi_Latn",
+        "hi",
+        "zh",
+        "zh_Latn",
+        "zh_Hant",
+        "fr",
+        "fr_CA",
+        "ff",
+        "fuv",
+    ]
+
+    assert codes_of(order([*own, "ms", "ms_Arab", "ms_Arab_BN", "srp_Cyrl", "srp_Latn"])) == {
+        "en": "en",
+        "hi": "hi",
+        "hi-Latn": "hi_Latn",
+        "zh": "zh",
+        "zh-Latn": "zh_Latn",
+        "zh-Hant": "zh_Hant",
+        "fr": "fr",
+        "ff": "ff",
+        "ms": "ms",
+        "ms-Arab": "ms_Arab",
+        "sr-Cyrl": "srp_Cyrl",
+        "sr": "srp_Latn",
     }
 
 
