@@ -27,6 +27,7 @@ from model_export.tensors import Tensors, weight_files
 from model_export.vocabulary import marian_tokenizer
 from service.package.directory import sha256_of
 from service.package.manifest import LanguagePair, Limits, Tokens
+from service.text.language_codes import shortened
 
 KIND = "huggingface-marian"
 FILES = ("source.spm", "target.spm", "vocab.json")
@@ -137,6 +138,8 @@ def _pairs(path: Path) -> tuple[LanguagePair, ...]:
     source, target = config.get("source_lang"), config.get("target_lang")
     if not isinstance(source, str) or not isinstance(target, str):
         return ()
+    # Models of the Tatoeba Challenge have three letters: fra.
+    source, target = (shortened(code) if code.islower() else code for code in (source, target))
     try:
         return (LanguagePair(source=source, target=target),)
     except ValueError:

@@ -19,6 +19,8 @@ from itertools import groupby, pairwise
 import sentencex
 
 from service.domain import Segment
+from service.text.language_codes import shortened
+from service.text.languages import canonical
 
 WINDOW = 4_000
 """Characters of a line that are looked at together."""
@@ -47,13 +49,15 @@ _NEVER = re.compile("(?!)")
 def segments(text: str, language: str) -> list[Segment]:
     """Cut a text, of any length and content, into sentences and what is between them.
 
-    language: code of the text's language. Sentences of any other language are found too, with
-    fewer abbreviations known. Neighbours that are kept as they are come as one segment.
+    language: code of the text's language, in two letters or three. Sentences of any other language
+    are found too, with fewer abbreviations known. Neighbours that are kept as they are come as one
+    segment.
     """
+    language = shortened(canonical(language).partition("-")[0])
     pieces = (
         piece
         for line in text.splitlines(keepends=True)
-        for sentence in _sentences(line, language.partition("-")[0].lower())
+        for sentence in _sentences(line, language)
         for piece in surrounded(sentence)
     )
     return list(_joined(pieces))

@@ -108,3 +108,10 @@ def test_what_transformers_notes_of_its_own_in_what_it_saves(copy: Copy, name: s
     source = copy(name)
     change(source / "config.json", _attn_implementation_autoset=True)  # versions 4.46 to 4.51
     assert sources.load(source).pairs
+
+
+@pytest.mark.parametrize(("said", "code"), [("fra", "fr"), ("fr", "fr"), ("pt-BR", "pt-BR")])
+def test_the_languages_that_a_tokenizer_names(copy: Copy, said: str, code: str) -> None:
+    source = copy("marian")
+    change(source / "tokenizer_config.json", source_lang=said, target_lang="eng")
+    assert sources.load(source).pairs == (LanguagePair(source=code, target="en"),)

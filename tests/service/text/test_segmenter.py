@@ -118,6 +118,17 @@ def test_english(expected: list[str]) -> None:
     assert sentences(" ".join(expected), "en-GB") == expected
 
 
+@pytest.mark.parametrize(
+    ("codes", "text"),
+    [
+        (("de", "deu", "DEU-at"), "Das ist z. B. am 3. Mai gut. Das kommt bzw. geht."),
+        (("fr", "fra"), "Voyez M. Dupont p. ex. hier. Il va bien."),
+    ],
+)
+def test_a_language_in_three_letters_is_the_same_one(codes: tuple[str, ...], text: str) -> None:
+    assert [len(sentences(text, code)) for code in codes] == [2] * len(codes)
+
+
 def test_sentences_of_other_languages() -> None:
     assert sentences("これは。そうです！", "ja") == ["これは。", "そうです！"]
     assert sentences("Hello. World.", "zz") == ["Hello.", "World."]
