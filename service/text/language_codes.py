@@ -5,7 +5,7 @@ API clients say fr; models say fra_Latn, fr_XX, __fr__ or French.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 _TWO_LETTERS = """
@@ -22,6 +22,7 @@ ron ro run rn rus ru sag sg san sa sin si slk sk slv sl sme se smo sm sna sn snd
 spa es sqi sq srd sc srp sr ssw ss sun su swa sw swe sv tah ty tam ta tat tt tel te tgk tg tgl tl
 tha th tir ti ton to tsn tn tso ts tuk tk tur tr twi tw uig ug ukr uk urd ur uzb uz ven ve vie vi
 vol vo wln wa wol wo xho xh yid yi yor yo zha za zho zh zul zu
+cmn zh
 """
 
 _STANDARD_FORMS = """
@@ -39,7 +40,7 @@ def _table(text: str) -> dict[str, str]:
 
 
 TWO_LETTERS: Final = _table(_TWO_LETTERS)
-"""ISO 639-3 → ISO 639-1."""
+"""ISO 639-3 → ISO 639-1. Mandarin, cmn, is what zh stands for."""
 STANDARD_FORMS: Final = _table(_STANDARD_FORMS)
 """What models have as the standard form of a language → the code that people use for it."""
 
@@ -48,19 +49,29 @@ def codes_of(names: Iterable[str]) -> dict[str, str]:
     """API code → a model's own code, for codes such as fra_Latn, fr_XX, pt_BR or __fr__.
 
     A script is left out unless the model has the language in several, or without any script too;
-    regions are left out. Of several that have the same code the shortest one counts.
+    regions are left out. Of several that have the same code the one in the usual script counts,
+    and then the shortest one.
     """
     parts = {name: name.strip("_").split("_") for name in names}
     languages = {name: shortened(words[0]) for name, words in parts.items()}
     scripts = {name: words[1] if _has_script(words) else "" for name, words in parts.items()}
-    codes: dict[str, str] = {}
+    best: dict[str, tuple[bool, int, str]] = {}
     for name, language in languages.items():
         others = {scripts[one] for one, code in languages.items() if code == language}
-        usual = "" if "" in others else _USUAL_SCRIPTS.get(language, "Latn")
-        said = scripts[name] and len(others) > 1 and scripts[name] != usual
+        unusual = scripts[name] != _usual_script(language, others)
+        said = scripts[name] and len(others) > 1 and unusual
         code = f"{language}-{scripts[name]}" if said else language
-        codes[code] = min(codes.get(code, name), name, key=len)
-    return codes
+        rank = unusual, len(name), name
+        best[code] = min(best.get(code, rank), rank)
+    return {code: name for code, (*_, name) in best.items()}
+
+
+def _usual_script(language: str, scripts: Collection[str]) -> str:
+    """The script that goes unsaid, of those that a model has a language in; "" for none."""
+    usual = _USUAL_SCRIPTS.get(language)
+    if usual not in scripts and "" in scripts:
+        return ""
+    return usual or "Latn"
 
 
 def shortened(language: str) -> str:

@@ -183,6 +183,15 @@ def test_the_plain_name_of_a_language_counts(order: Callable[[list[str]], list[s
     }
 
 
+def test_mandarin_is_chinese() -> None:
+    own = ["cmn", "cmn_Hans", "cmn_Hant", "yue"]
+
+    assert codes_of(own) == {"zh": "cmn_Hans", "zh-Hant": "cmn_Hant", "yue": "yue"}
+    assert codes_of(own[:1]) == {"zh": "cmn"}
+    made_before = Languages([LanguagePair(source="en", target="cmn-Hans")])
+    assert made_before.resolve("en", "zh").target == "cmn-Hans"
+
+
 @pytest.mark.parametrize("code", ["fr", "en"])
 def test_every_language_is_its_own_target(code: str) -> None:
     assert languages("fr:en").resolve(code, code) == LanguagePair(source=code, target=code)
