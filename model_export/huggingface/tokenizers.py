@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -65,6 +66,22 @@ def byte_level_bpe(directory: Path, template: str, special: Iterable[str]) -> To
         single=template, special_tokens=[(name, token_id(tokenizer, name)) for name in names]
     )
     return tokenizer
+
+
+def within(tokenizer: Tokenizer, vocabulary: int) -> Tokenizer:
+    """A tokenizer without the special tokens that a model of so many tokens has no room for.
+
+    Text never matches them: bart-large-cnn's tokenizer has a <mask> behind the model's last token.
+    """
+    content = json.loads(tokenizer.to_str())
+    added, names = content["added_tokens"], content["model"]["vocab"]
+    beyond = [one for one in added if one["special"] and one["id"] >= vocabulary]
+    if not beyond or not isinstance(names, dict):
+        return tokenizer
+    content["added_tokens"] = [one for one in added if one not in beyond]
+    for one in beyond:
+        names.pop(one["content"], None)
+    return Tokenizer.from_str(json.dumps(content))
 
 
 def token_id(tokenizer: Tokenizer, name: str) -> int:

@@ -56,7 +56,7 @@ def load(path: Path, pairs: tuple[LanguagePair, ...]) -> Checkpoint:
         config=config,
         vocabulary=shape.vocabulary,
         longest=shape.longest,
-        tokenizer=tokenizer,
+        tokenizer=tokenizers.within(tokenizer, shape.vocabulary),
         tokens=Tokens(
             start=config.token("decoder_start_token_id", shape.vocabulary),
             end=config.token("eos_token_id", shape.vocabulary),

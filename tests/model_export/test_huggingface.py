@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from model_export import sources
+from model_export.huggingface import tokenizers
+from model_export.sources import huggingface_bart
 from model_export.spec import Transformer
 from service.package.manifest import Conditioning, LanguagePair
+from service.text.tokenizer import Tokenizer
 from tests.conftest import DATA, TINY_MARIAN
 
 Copy = Callable[[str], Path]
@@ -115,3 +118,29 @@ def test_the_languages_that_a_tokenizer_names(copy: Copy, said: str, code: str) 
     source = copy("marian")
     change(source / "tokenizer_config.json", source_lang=said, target_lang="eng")
     assert sources.load(source).pairs == (LanguagePair(source=code, target="en"),)
+
+
+def move_the_mask_behind_the_last_token(source: Path) -> None:
+    file = source / "vocab.json"
+    ids = json.loads(file.read_text(encoding="utf-8"))
+    ids = {"unused" if name == "<mask>" else name: number for name, number in ids.items()}
+    file.write_text(json.dumps(ids | {"<mask>": len(ids)}), encoding="utf-8")
+
+
+def write_one_file(source: Path) -> None:
+    template, special = huggingface_bart.TEMPLATE, huggingface_bart.SPECIAL
+    tokenizers.byte_level_bpe(source, template, special).save(str(source / "tokenizer.json"))
+
+
+@pytest.mark.parametrize("tell", [lambda source: None, write_one_file])
+def test_a_mask_that_the_model_has_no_room_for(copy: Copy, tell: Callable[[Path], None]) -> None:
+    source = copy("bart")  # as bart-large-cnn and all that was made from it
+    move_the_mask_behind_the_last_token(source)
+    tell(source)
+    found = sources.load(source, ENGLISH)
+    found.source_tokenizer.save(str(source / "source.json"))
+    tokenizer = Tokenizer.load(source / "source.json", source / "source.json")
+    assert tokenizer.target_id("<mask>") is None
+    (ids,) = tokenizer.encode(["Hello <mask>!"])
+    assert max(ids) < found.limits.target_vocabulary
+    assert tokenizer.decode([ids]) == ["Hello <mask>!"]
