@@ -112,6 +112,7 @@ def check(
     directory.check()
     progress(f"Reading {source}")
     checkpoint = sources.load(source, tuple(directory.manifest.pairs), text)
+    verify.require_vocabularies(directory, checkpoint)
     return _verify(directory, checkpoint, progress)
 
 

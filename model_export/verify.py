@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from model_export import reference
 from model_export.errors import VerificationFailed
@@ -67,6 +68,24 @@ def probes(checkpoint: Checkpoint, done: Callable[[], None] = lambda: None) -> l
         made.append(_probe(checkpoint, _random_source(checkpoint, random, longest), longest))
         done()
     return made
+
+
+def require_vocabularies(directory: ModelDirectory, checkpoint: Checkpoint) -> None:
+    """Check that a directory has as many tokens as the checkpoint, without which nothing compares.
+
+    Raises:
+        VerificationFailed: it has others.
+    """
+    manifest = directory.manifest
+    source = Tokenizer.from_file(str(directory.file(manifest.tokenizers.source)))
+    there = source.get_vocab_size(), manifest.limits.target_vocabulary
+    tokenizer, limits = checkpoint.source_tokenizer, checkpoint.limits
+    here = tokenizer.get_vocab_size(), limits.target_vocabulary
+    if there != here:
+        raise VerificationFailed(
+            f"{directory.path} was made from another checkpoint: it has {there[0]} source and "
+            f"{there[1]} target tokens, and not {here[0]} and {here[1]}."
+        )
 
 
 def compare(directory: ModelDirectory, name: str, expected: Sequence[Probe]) -> Parity:

@@ -21,7 +21,7 @@ from service.domain import DecodingOptions
 from service.package.directory import ModelDirectory
 from service.package.manifest import LanguagePair
 from service.text.tokenizer import Tokenizer
-from tests.conftest import TINY_MARIAN, golden, load
+from tests.conftest import DATA, TINY_MARIAN, golden, load
 
 GOLDEN = golden("tiny")
 
@@ -399,3 +399,11 @@ def test_verify_notices_another_checkpoint(
     change_tensors(checkpoint / "model.safetensors", disturb)
     assert command.main(["verify", str(tiny_directory), str(checkpoint)]) == 1
     assert "log-probabilities differ" in capsys.readouterr().err
+
+
+def test_verify_notices_a_checkpoint_with_another_vocabulary(
+    tiny_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = DATA / "families" / "bart"
+    assert command.main(["verify", str(tiny_directory), str(other)]) == 1
+    assert "was made from another checkpoint" in capsys.readouterr().err
