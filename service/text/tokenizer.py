@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ the segmentation but are unknown to the model."""
 LEFT_OUT = " left out"
 """A vocabulary entry that stands for text that the model has no token for, where the model has no
 unknown token either. It is not handed on."""
+_SPACE = "▁"
 _NEVER_IN_TEXT = " "
 """What the names of tokens that text never matches begin with."""
 
@@ -126,6 +127,7 @@ class TokenizerFile:
         self.unknown: int | None = self._unknown(content["model"])
         added = self._tokenizer.get_added_tokens_decoder()
         self._special = {number for number, token in added.items() if token.special}
+        self._marks_first_word = self._marks_words(content["model"])
 
     def _unknown(self, model: dict[str, Any]) -> int | None:
         """The id of what is no token; byte-level vocabularies need none."""
@@ -133,6 +135,13 @@ class TokenizerFile:
             return int(model["unk_id"])
         token = model.get("unk_token")
         return None if token is None else self._tokenizer.token_to_id(token)
+
+    def _marks_words(self, model: dict[str, Any]) -> bool:
+        """Whether it is a list of words with ▁ for the space before them, also of the first one."""
+        normalizer = self._tokenizer.normalizer
+        if model.get("type") != "WordLevel" or normalizer is None:
+            return False
+        return str(normalizer.normalize_str("a")).startswith(_SPACE)
 
     def encode(self, text: str, *, special_tokens: bool = True) -> tuple[int, ...]:
         """Ids of text, special tokens added. Without these, LEFT_OUT stays, as the unknown id."""
@@ -153,9 +162,24 @@ class TokenizerFile:
             SourceToken(self.token_of(number), special=True)
             if flag
             else SourceToken(token, unknown=self._is_unknown(number))
-            for token, number, flag in zip(encoding.tokens, encoding.ids, flags, strict=True)
+            for token, number, flag in zip(
+                self._spelt(text, encoding), encoding.ids, flags, strict=True
+            )
             if number != self._left_out
         ]
+
+    def _spelt(self, text: str, encoding: tokenizers.Encoding) -> Iterator[str]:
+        """Tokens, unknown ones as the text has them: BPE and lists of words call them all <unk>."""
+        mapped = self._map_characters(text)
+        for token, number, (start, end) in zip(
+            encoding.tokens, encoding.ids, encoding.offsets, strict=True
+        ):
+            if number != self.unknown or token != self._tokenizer.id_to_token(number):
+                yield token
+            else:
+                before = _SPACE if start == 0 and self._marks_first_word else ""
+                word = mapped[start:end]
+                yield before + (word.replace(" ", _SPACE) if word.strip() else word)
 
     def _is_unknown(self, number: int) -> bool:
         orphan = self._orphans_follow is not None and number > self._orphans_follow

@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
+from tokenizers import Tokenizer
 
+from model_export import sources
 from model_export.errors import UnsupportedCheckpoint
 from model_export.vocabulary import marian_tokenizer
+from model_export.word_lists import spelling_of, tokenizer_of
+from service.text.tokenizer import Tokenizer as TextTokenizer
+from tests.conftest import DATA
 
 SENTENCES = ["le chat dort", "le chien mange le pain", "la maison est grande et le pain est bon"]
 SPECIAL = ["</s>", "<unk>"]
@@ -167,3 +172,45 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     spm.write_bytes(b"no such model")
 
     assert problems(spm, {}) == ["source.spm is not a SentencePiece model"]
+
+
+def copied(file: Tokenizer, path: Path, text: str) -> str:
+    """What a text's own tokens are decoded to where each unknown one is copied."""
+    file.save(str(path / "tokenizer.json"))
+    tokenizer = TextTokenizer.load(path / "tokenizer.json", path / "tokenizer.json")
+    tokens = [one for one in tokenizer.source_tokens(text) if not one.special]
+    assert any(one.unknown for one in tokens)
+    return tokenizer.decode_copying(tokenizer.encode_target(text), [one.text for one in tokens])
+
+
+@pytest.mark.parametrize("text", ["le 中文 et Ж", "Ж et", "etЖet", "Ж Ж", "le 中Ж文."])
+@pytest.mark.parametrize("family", ["m2m100", "nllb", "t5"])
+def test_what_has_no_piece_is_spelt_as_in_the_text(tmp_path: Path, family: str, text: str) -> None:
+    found = sources.load(DATA / "families" / family)
+    assert copied(found.source_tokenizer, tmp_path, text) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        (["the", "cat", "."], ["the Zürich cat", "Zürich the Ж"]),
+        (["▁the", "▁cat", "."], ["the Zürich cat.", "Zürich the cat", "the cat Zürich7! the"]),
+        (["a", "b", " "], ["ab éb", "é a"]),
+        (["a", "b"], ["ab éb"]),
+    ],
+)
+def test_words_that_a_list_lacks_are_spelt_as_in_the_text(
+    tmp_path: Path, words: list[str], texts: list[str]
+) -> None:
+    spelling = spelling_of(words, [])
+    file = tokenizer_of(["[UNK]", *words], ["[UNK]"], "[UNK]", spelling, "none")
+    assert [copied(file, tmp_path, text) for text in texts] == texts
+
+
+def test_a_copied_word_that_began_the_text_stays_a_word(tmp_path: Path) -> None:
+    words = ["[UNK]", "▁the", "▁cat"]
+    file = tokenizer_of(words, ["[UNK]"], "[UNK]", "marked words", "none")
+    file.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = TextTokenizer.load(tmp_path / "tokenizer.json", tmp_path / "tokenizer.json")
+    word = tokenizer.source_tokens("Zürich the")[0].text
+    assert tokenizer.decode_copying([1, 0], ["", word]) == "the Zürich"
