@@ -206,6 +206,7 @@ def _translate(
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidTestSet(f"{path} can't be read: {error}.") from error
+    return tuple(text.removesuffix("\n").split("\n")) if text else ()

@@ -70,6 +70,10 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     reference.write_text("One.\n", encoding="utf-8")
     with pytest.raises(InvalidTestSet, match=r"has 2 lines and .* has 1"):
         TestSet.read(source, reference)
+    empty = tmp_path / "empty"
+    empty.touch()
+    with pytest.raises(InvalidTestSet, match=r"has 0 lines and .* has 0; .* at least one"):
+        TestSet.read(empty, empty)
     with pytest.raises(InvalidTestSet, match="can't be read"):
         TestSet.read(source, tmp_path / "missing")
     reference.write_bytes(b"One.\n\xff\n")
