@@ -59,9 +59,16 @@ class Search:
         self._decoding.leave([sentence])
 
     def step(self) -> dict[int, tuple[Hypothesis, ...]]:
-        """Advance all sentences by one token; returns those that are done with their results."""
+        """Advance all sentences by one token; returns those that are done with their results.
+
+        Raises:
+            FloatingPointError: a sentence's numbers are too large for the model. What they leave in
+                memory would spoil the sentences that come after it, so the search has to end.
+        """
         starts = self._first_rows()
         candidates = self._decoding.step(self._step_input(starts))
+        if np.isnan(candidates.log_probs).any():
+            raise FloatingPointError("the model computed what is not a number")
         self._advance(candidates, starts)
         self._starts = dict(zip(self._beams, starts, strict=True))
         self._next_start = len(candidates.ids)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import shutil
 import threading
 import time
 import weakref
@@ -7,20 +9,27 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+import onnx
 import pytest
 
 from service.decoding.model import LogProbs, Seq2SeqModel
 from service.decoding.search import Target, decode
 from service.domain import DecodingOptions, Priority
 from service.errors import DeadlineExceeded, ModelFailure, ShuttingDown
+from service.runtime.seq2seq import OnnxSeq2Seq
 from service.scheduling.engine import Engine
 from service.scheduling.job import Job
 from service.settings import SchedulingSettings
+from tests.conftest import golden, load
 from tests.table_model import Gate, TableDecoding, TableModel
 
 TARGET = Target(start=9, end=0, vocabulary=8, max_length=200)
 LIMITS = SchedulingSettings()
+SOURCES = [tuple(ids) for ids in golden("tiny")["source_ids"]]
+LARGE = 47
+"""A token of one of these sentences."""
 SECONDS = 20
 """Longest that anything here is waited for; all of it takes milliseconds."""
 
@@ -234,6 +243,40 @@ def test_a_sentence_with_which_a_batch_fails_is_the_only_one_to_fail(bad: int) -
     for one, hypotheses in zip(jobs, found, strict=True):
         expected = decode(TableModel(TARGET), [one.source_ids], [one.options], TARGET)
         assert hypotheses == expected[0]
+
+
+@pytest.fixture
+def overflowing(tiny_directory: Path, tmp_path: Path) -> OnnxSeq2Seq:
+    """The tiny model, with a source token whose numbers are too large to be multiplied."""
+    path = tmp_path / "overflowing"
+    shutil.copytree(tiny_directory, path)
+    graph = onnx.load(path / "encoder.fp32.onnx")
+    table = max(graph.graph.initializer, key=lambda one: math.prod(one.dims))
+    embeddings = onnx.numpy_helper.to_array(table).copy()
+    embeddings[LARGE] = 3e38
+    table.CopyFrom(onnx.numpy_helper.from_array(embeddings, table.name))
+    onnx.save(graph, path / "encoder.fp32.onnx")
+    return load(path, "fp32")
+
+
+def test_a_sentence_that_overflows_fails_alone_and_leaves_nothing_behind(
+    tiny_fp32: OnnxSeq2Seq, overflowing: OnnxSeq2Seq
+) -> None:
+    sources = [source for source in SOURCES if LARGE not in source][:4]
+    bad = next(source for source in SOURCES if LARGE in source)
+    options = DecodingOptions(max_decoding_length=12)
+    with Engine(LIMITS).running() as running:
+        running.add("", overflowing, overflowing.target)
+        for batch in ([bad], sources, [bad, *sources], sources):
+            jobs = [Job(source, options, time.monotonic() + SECONDS) for source in batch]
+            running.submit(jobs)
+            for one in jobs:
+                if one.source_ids == bad:
+                    with pytest.raises(ModelFailure):
+                        one.result.result(SECONDS)
+                    continue
+                (alone,) = decode(tiny_fp32, [one.source_ids], [options], tiny_fp32.target)
+                assert one.result.result(SECONDS) == alone
 
 
 def test_an_abandoned_sentence_frees_its_rows_and_leaves_the_others_alone() -> None:
