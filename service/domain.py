@@ -172,6 +172,8 @@ class DecodingOptions:
         ratio = self.max_decoding_length_ratio
         if self.num_hypotheses > self.most_hypotheses:
             raise ValueError(f"num_hypotheses must not be greater than {self.most_hypotheses_name}")
+        if self.enough_finished < 1:  # with return_alternatives, each of which is searched for
+            raise ValueError("beam_size * patience must be at least 0.5")
         if self.min_decoding_length > self.max_decoding_length:
             raise ValueError("min_decoding_length must not be greater than max_decoding_length")
         if ratio is not None and ratio <= 0:

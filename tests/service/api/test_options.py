@@ -191,6 +191,10 @@ async def test_a_translation_that_repeats_itself_is_made_again(
             {"patience": 2, "beam_size": 2, "num_hypotheses": 5},
             "num_hypotheses must not be greater",
         ),
+        (
+            {"patience": 0.1, "beam_size": 4, "return_alternatives": True},
+            "beam_size * patience must be at least 0.5",
+        ),
         ({"repetition_penalty": -1}, "repetition_penalty parameter must be >= 0.01"),
         ({"coverage_penalty": 11}, "coverage_penalty parameter must be <= 10"),
         ({"no_repeat_ngram_size": 300}, "no_repeat_ngram_size parameter must be <= 256"),
