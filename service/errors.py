@@ -204,7 +204,7 @@ class UnknownFileFormat(BulkError):
 
 
 class InvalidRecord(BulkError):
-    """A record of the file has no text where one should be."""
+    """A record of the file has no text where one should be, or can't be translated."""
 
 
 class OtherWork(BulkError):

@@ -77,24 +77,27 @@ async def _run(chosen: argparse.Namespace, settings: Settings) -> None:
     place = Place(field=chosen.field, into=chosen.into, column=chosen.column)
     records = formats.records(chosen.input, place)
     formats.require_same_kind(chosen.input, chosen.output)
+    count = records.count()  # now, as hours of work would be other work once the input is mended
     begun = chosen.output.with_name(chosen.output.name + BEGUN)
     if chosen.restart:
         begun.unlink(missing_ok=True)
     with running_service(settings) as service:
         request = _request(chosen, settings)
         with Finished(begun, _work(chosen, settings, service.catalogue)) as finished:
-            await _translate(records, service, request, finished)
+            await _translate(records, count, service, request, finished)
             _write(records, finished, chosen.output)
     begun.unlink()
 
 
 async def _translate(
-    records: Records, service: Service, request: TranslationRequest, finished: Finished
+    records: Records,
+    total: int,
+    service: Service,
+    request: TranslationRequest,
+    finished: Finished,
 ) -> None:
     started, before = time.monotonic(), finished.count
-    with tqdm(
-        total=records.count(), initial=before, unit=" records", unit_scale=True, disable=None
-    ) as bar:
+    with tqdm(total=total, initial=before, unit=" records", unit_scale=True, disable=None) as bar:
         await run.translate(records.texts(), service.translator, request, finished, bar.update)
     seconds = time.monotonic() - started
     count = finished.count - before

@@ -21,7 +21,11 @@ class Records(Protocol):
     """A file of records."""
 
     def count(self) -> int:
-        """How many there are."""
+        """How many there are.
+
+        Raises:
+            InvalidRecord: one has no text.
+        """
 
     def texts(self) -> Iterator[str]:
         """The text of each.
@@ -87,9 +91,8 @@ class Lines:
         self._place = place
 
     def count(self) -> int:
-        """How many there are."""
-        with _opened(self._path, "rb") as file:
-            return sum(1 for _ in file)
+        """How many there are, each of which is looked at."""
+        return sum(1 for _ in self.texts())
 
     def texts(self) -> Iterator[str]:
         """The text of each."""

@@ -10,6 +10,7 @@ from itertools import islice
 
 from service.bulk.finished import Finished
 from service.domain import TextTranslation, TranslationRequest
+from service.errors import InvalidRecord, InvalidRequest, ModelFailure, ServiceError
 from service.source_language import TextTranslator
 
 CHUNK = 16
@@ -33,27 +34,46 @@ async def translate(
         progress: is told how many more records are finished.
 
     Raises:
-        ServiceError: a record has no translation. Those before it are kept.
-        InvalidRecord: as texts does.
+        InvalidRecord: a record has no translation; those before it are kept. Or as texts does.
+        ServiceError: nothing can be translated any more.
     """
     rest = islice(texts, finished.count, None)
     chunks = iter(lambda: tuple(islice(rest, CHUNK)), ())
-    window: deque[asyncio.Task[list[TextTranslation]]] = deque()
+    window: deque[tuple[tuple[str, ...], asyncio.Task[list[TextTranslation]]]] = deque()
 
     def fill(most: int) -> None:
         for chunk in islice(chunks, most):
             work = translator.translate(replace(request, texts=chunk))
-            window.append(asyncio.create_task(work))
+            window.append((chunk, asyncio.create_task(work)))
+
+    def keep(done: Sequence[TextTranslation]) -> None:
+        finished.append(one.text for one in done)
+        progress(len(done))
 
     try:
         fill(CHUNKS)
         while window:
-            done: Sequence[TextTranslation] = await window[0]
+            chunk, task = window[0]
+            try:
+                keep(await task)
+            except (InvalidRequest, ModelFailure):
+                for text in chunk:
+                    work = _record(text, finished.count + 1, translator, request)
+                    keep(await work)
             window.popleft()
-            finished.append(one.text for one in done)
-            progress(len(done))
             fill(1)
     finally:
-        for task in window:
+        tasks = [task for _, task in window]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*window, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _record(
+    text: str, number: int, translator: TextTranslator, request: TranslationRequest
+) -> list[TextTranslation]:
+    """One record by itself, where those beside it, or it, can't be translated."""
+    try:
+        return await translator.translate(replace(request, texts=(text,)))
+    except ServiceError as error:
+        raise InvalidRecord(f"Record {number}: {error}") from error

@@ -226,7 +226,19 @@ def test_what_is_wrong_is_said(
     source.write_bytes(content)
     assert command.main([str(source), str(target), *PAIR, *options]) == 1
     assert message in capsys.readouterr().err
-    assert not target.exists()
+    assert list(tmp_path.iterdir()) == [source]  # nothing was begun that would have to be forgotten
+
+
+def test_a_record_that_has_no_translation_is_told_by_its_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "a.txt", tmp_path / "b.txt"
+    bad = 2 * run.CHUNK + 5
+    source.write_text("".join(f"<p>{n}{'<b>' * (n == bad)}</p>\n" for n in range(1, 3 * bad)))
+    assert command.main([str(source), str(target), *PAIR, "--format", "xml"]) == 1
+    message = f"Record {bad}: Invalid request: the text is no XML"
+    assert message in capsys.readouterr().err
+    assert len((tmp_path / "b.txt.part").read_bytes().splitlines()) == bad  # with one for the work
 
 
 def test_columns_of_parquet_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
