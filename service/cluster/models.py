@@ -123,8 +123,11 @@ class ReplicaModels:
         Raises:
             ModelFailure: it can't be loaded.
         """
-        if key in self._there:
-            return
+        if key not in self._there:
+            # To its end, also if whoever asked leaves: others wait for the same model.
+            await asyncio.shield(self._load_once(key))
+
+    async def _load_once(self, key: str) -> None:
         async with self._loading:
             if key not in self._there:
                 await asyncio.to_thread(self._load_by_key, key)
