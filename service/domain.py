@@ -212,11 +212,16 @@ class DecodingOptions:
     @property
     def rows(self) -> int:
         """Most hypotheses that are alive at a step."""
+        return 1 if self.scored_target is not None else self.searches * self.beam_size
+
+    @property
+    def searches(self) -> int:
+        """Most searches that go on side by side, whose hypotheses share no tokens."""
         if self.scored_target is not None:
             return 1
         if self.return_alternatives or (self.beam_size == 1 and self.samples):
-            return self.num_hypotheses * self.beam_size
-        return self.beam_size
+            return self.num_hypotheses
+        return 1
 
     def for_source(self, tokens: int) -> DecodingOptions:
         """The same with max_decoding_length_ratio, for a source of so many tokens, worked out."""

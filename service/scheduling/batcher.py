@@ -18,7 +18,8 @@ class Bounds:
     """How large a batch may be."""
 
     rows: int
-    """The beam sizes of its sentences, added up."""
+    """The beam sizes of its sentences, added up; and sentences × most searches of one, as each
+    sentence gets memory for as many tokens as the one that needs most."""
     padded_tokens: int
     """Sentences × longest source."""
     joining_tokens: int
@@ -39,6 +40,7 @@ def take_joiners(
     present = list(batch)
     rows = sum(job.options.rows for job in present)
     longest = max((len(job.source_ids) for job in present), default=0)
+    searches = max((job.options.searches for job in present), default=1)
     company = min((job.company for job in present), default=sys.maxsize)
     joiners: list[Job] = []
     joining = 0
@@ -48,12 +50,13 @@ def take_joiners(
             waiting.popleft().fail(DeadlineExceeded(LATE))
             continue
         longest = max(longest, len(job.source_ids))
+        searches = max(searches, job.options.searches)
         company = min(company, job.company)
         rows += job.options.rows
         joining += len(job.source_ids)
         sentences = len(present) + len(joiners) + 1
         fits = rows <= bounds.rows and longest * sentences <= bounds.padded_tokens
-        fits = fits and sentences <= company
+        fits = fits and searches * sentences <= bounds.rows and sentences <= company
         if (sentences > 1 and not fits) or (joiners and joining > bounds.joining_tokens):
             break
         joiners.append(waiting.popleft())

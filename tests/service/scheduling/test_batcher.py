@@ -46,6 +46,24 @@ def test_those_who_are_there_count() -> None:
     assert len(take_joiners(deque(waiting), there, NOW, by_tokens, ALL)) == 1
 
 
+@pytest.mark.parametrize(
+    "many",
+    [
+        DecodingOptions(beam_size=1, num_hypotheses=4, sampling_topk=5),
+        DecodingOptions(beam_size=1, num_hypotheses=4, return_alternatives=True),
+    ],
+    ids=["draws", "alternatives"],
+)
+def test_beside_a_sentence_of_many_searches_each_counts_as_many(many: DecodingOptions) -> None:
+    wide = Job((1,), many, NOW + 1)
+    bounds = Bounds(rows=12, padded_tokens=1000, joining_tokens=1000)
+    waiting = deque([wide, *(job(1) for _ in range(9))])
+    assert len(take_joiners(waiting, [], NOW, bounds, ALL)) == 3
+    assert take_joiners(waiting, [wide, job(1), job(1)], NOW, bounds, ALL) == []
+    assert take_joiners(deque([wide]), [job(1) for _ in range(3)], NOW, bounds, ALL) == []
+    assert len(take_joiners(waiting, [job(1)], NOW, bounds, ALL)) == 7
+
+
 def test_nobody_overtakes_one_that_does_not_fit_yet() -> None:
     waiting = deque([job(2, beam_size=6), job(2)])
     bounds = Bounds(rows=8, padded_tokens=1000, joining_tokens=1000)
