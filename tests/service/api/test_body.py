@@ -3,15 +3,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
 from service.api.body import read_parameters
+from service.api.dialects.deepl import fields as deepl
+from service.api.dialects.deepl.glossary_fields import GlossaryBody
+from service.api.dialects.deepl.writing import WritingBody
+from service.api.dialects.libretranslate import fields as libretranslate
 from service.api.multipart import MAX_FIELDS
 from service.errors import InvalidRequest
 
@@ -121,3 +127,33 @@ def test_others_are_served_while_a_large_form_is_parsed(runner: asyncio.Runner) 
 
     assert runner.run(turns(10)) < 10
     assert runner.run(turns(MAX_FIELDS)) > 100
+
+
+MANY = 100
+WRONG: tuple[Any, ...] = (
+    [5] * MANY,
+    [[5] * MANY],
+    [[[5]] * MANY],
+    [[0, 1]] * MANY + [5],
+    {str(number): 5 for number in range(MANY)},
+)
+BODIES: tuple[type[BaseModel], ...] = (
+    libretranslate.TranslateBody,
+    libretranslate.ScoreBody,
+    libretranslate.DetectBody,
+    deepl.TranslateBody,
+    WritingBody,
+    GlossaryBody,
+)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_not_every_wrong_value_is_noted(body: type[BaseModel]) -> None:
+    """It takes seconds where there are hundreds of thousands, in which nobody else is served."""
+    for name in body.model_fields:
+        for value in WRONG:
+            try:
+                body.model_validate({name: value})
+            except ValidationError as error:
+                faults = [one for one in error.errors() if one["loc"][0] == name]
+                assert len(faults) < 10, (name, value)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from service.api.body import FIRST_FAULT
 from service.domain import Format, Splitting, TagRules
 from service.errors import InvalidRequest
 
@@ -40,7 +41,8 @@ def _named(value: object) -> object:
     return frozenset(name for name in names if name)
 
 
-Names = Annotated[frozenset[str], BeforeValidator(_named)]
+Names = Annotated[frozenset[str], FIRST_FAULT, BeforeValidator(_named)]
+Texts = Annotated[list[str], FIRST_FAULT, BeforeValidator(listed)]
 
 
 class TranslateBody(BaseModel):
@@ -48,7 +50,7 @@ class TranslateBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=False)
 
-    text: Annotated[list[str], BeforeValidator(listed)] = Field(
+    text: Texts = Field(
         min_length=1,
         description="Texts to translate; in a form, repeat the field.",
         examples=[["Bonjour tout le monde."]],
@@ -94,7 +96,7 @@ class TranslateBody(BaseModel):
         description="A glossary that POST /v2/glossaries made; needs source_lang.",
         examples=[""],
     )
-    glossary_ids: Annotated[list[str], BeforeValidator(listed)] = Field(
+    glossary_ids: Texts = Field(
         default=[],
         max_length=5,
         description="Several glossaries; a term's first translation counts.",

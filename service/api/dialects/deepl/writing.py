@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, arrival_of, while_connected
-from service.api.dialects.deepl.fields import listed
+from service.api.dialects.deepl.fields import Texts
 from service.api.dialects.deepl.languages import written
 from service.api.dialects.deepl.replies import DIALECT, excess, in_json, trace
 from service.domain import TranslationRequest
@@ -43,7 +43,7 @@ class WritingBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    text: Annotated[list[str], BeforeValidator(listed)] = Field(
+    text: Texts = Field(
         min_length=1,
         description="Texts to rewrite; in a form, repeat the field.",
         examples=[["I has a question."]],

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from service.api.body import FIRST_FAULT
 from service.domain import Priority, Selection, Splitting
 from service.errors import InvalidRequest
 
@@ -20,10 +21,22 @@ def _refuse_boolean(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_refuse_boolean)]
 Number = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
-Texts = str | list[str]
-Glossary = str | dict[str, str]
+
+
+def _refuse_other_than_text(value: object) -> object:
+    # Pydantic would note each of them; see FirstFault.
+    if isinstance(value, dict) and not all(isinstance(one, str) for one in value.values()):
+        raise ValueError("is not an object of strings")
+    return value
+
+
+Strings = Annotated[list[str], FIRST_FAULT]
+Texts = str | Strings
+Sequences = str | Annotated[list[str | Strings], FIRST_FAULT]
+Glossary = Annotated[str | dict[str, str], BeforeValidator(_refuse_other_than_text)]
 Range = tuple[int, int]
-Ranges = list[Range] | list[list[Range]]
+OfOneText = Annotated[list[Range], FIRST_FAULT]
+Ranges = OfOneText | Annotated[list[OfOneText], FIRST_FAULT]
 
 
 class TranslateBody(BaseModel):
@@ -89,7 +102,7 @@ class TranslateBody(BaseModel):
         default=0, description="No sequence of so many tokens comes twice; 0 allows all."
     )
     disable_unk: bool = Field(default=False, description="Never generate the unknown token.")
-    suppress_sequences: str | list[str | list[str]] = Field(
+    suppress_sequences: Sequences = Field(
         default=[],
         description="What is never generated: texts, or lists of tokens as the vocabulary spells "
         "them (as `tokens` does in replies).",
