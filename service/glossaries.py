@@ -83,19 +83,18 @@ class Glossaries:
         self._directory = directory
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._glossaries: dict[str, Glossary] = {}
         self._sizes: dict[str, int] = {}
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            for path in sorted(directory.glob("*.json")):
-                self._load(path)
+            loaded = [self._loaded(path) for path in sorted(directory.glob("*.json"))]
         except OSError as error:
             raise _unusable(f"{directory} can't be used: {error.strerror}") from error
+        self._glossaries: Mapping[str, Glossary] = {one.glossary_id: one for one in loaded}
+        """Never changed but replaced: whoever reads it waits for no disk."""
 
     def all(self) -> Sequence[Glossary]:
         """All of them, the oldest first."""
-        with self._lock:
-            return sorted(self._glossaries.values(), key=lambda one: one.creation_time)
+        return sorted(self._glossaries.values(), key=lambda one: one.creation_time)
 
     def get(self, glossary_id: str) -> Glossary:
         """The one with this id.
@@ -103,8 +102,10 @@ class Glossaries:
         Raises:
             GlossaryNotFound: there is none.
         """
-        with self._lock:
-            return self._get(glossary_id)
+        found = self._glossaries.get(glossary_id)
+        if found is None:
+            raise GlossaryNotFound(NOT_FOUND)
+        return found
 
     def save(self, glossary: Glossary) -> None:
         """Add a glossary. It is on the disk when this returns.
@@ -125,7 +126,7 @@ class Glossaries:
             NotStored: the disk is full.
         """
         with self._lock:
-            changed = change(self._get(glossary_id))
+            changed = change(self.get(glossary_id))
             self._save(changed)
             return changed
 
@@ -137,18 +138,15 @@ class Glossaries:
             NotStored: the disk can't be written.
         """
         with self._lock:
-            self._get(glossary_id)
+            self.get(glossary_id)
             path = self._path(glossary_id)
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise not_stored(path, error) from error
-            del self._glossaries[glossary_id], self._sizes[glossary_id]
-
-    def _get(self, glossary_id: str) -> Glossary:
-        if glossary_id not in self._glossaries:
-            raise GlossaryNotFound(NOT_FOUND)
-        return self._glossaries[glossary_id]
+            left = self._glossaries.items()
+            self._glossaries = {name: one for name, one in left if name != glossary_id}
+            del self._sizes[glossary_id]
 
     def _save(self, glossary: Glossary) -> None:
         data = glossary.to_json().encode()
@@ -156,13 +154,13 @@ class Glossaries:
         if others + len(data) > self._max_bytes:
             raise Disabled(FULL)
         _write(self._path(glossary.glossary_id), data)
-        self._glossaries[glossary.glossary_id] = glossary
+        self._glossaries = {**self._glossaries, glossary.glossary_id: glossary}
         self._sizes[glossary.glossary_id] = len(data)
 
     def _path(self, glossary_id: str) -> Path:
         return self._directory / f"{glossary_id}.json"
 
-    def _load(self, path: Path) -> None:
+    def _loaded(self, path: Path) -> Glossary:
         data = path.read_bytes()
         try:
             glossary = Glossary.of_json(data.decode())
@@ -170,8 +168,8 @@ class Glossaries:
             raise _unusable(f"{path} is no glossary") from error
         if path.stem != glossary.glossary_id:
             raise _unusable(f"{path} has the name of another glossary")
-        self._glossaries[glossary.glossary_id] = glossary
         self._sizes[glossary.glossary_id] = len(data)
+        return glossary
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -84,6 +84,7 @@ def test_forms(client: httpx.Client) -> None:
 
 
 PAIRS = "do_not_translate_ranges parameter must be an array of pairs"
+MANY = {str(number): "b" for number in range(1001)}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,12 @@ PAIRS = "do_not_translate_ranges parameter must be an array of pairs"
         ({"glossary": {"a": "b\n"[:1] + "\x00"}}, "has control characters"),
         ({"glossary": {"a " * 31: "b"}}, "has a source term of more than 30 words"),
         ({"glossary": ["a"]}, "glossary parameter must be an object of strings"),
-        ({"glossary": {str(number): "b" for number in range(1001)}}, "more than 1000 items"),
+        ({"glossary": MANY}, "more than 1000 items"),
+        # They are counted before they are looked at, which takes long.
+        ({"glossary": {**MANY, "": ""}}, "more than 1000 items"),
+        ({"glossary": "\n".join(f"{term}\tb" for term in MANY) + "\n?"}, "more than 1000 items"),
+        ({"do_not_translate": [*MANY, ""]}, "more than 1000 items"),
+        ({"do_not_translate_ranges": [[0, 1]] * 1000 + [[5, 0]]}, "more than 1000 items"),
         ({"do_not_translate": [1]}, "do_not_translate parameter must be a string or an array"),
         ({"do_not_translate_ranges": [[0, 99]]}, PAIRS),
         ({"do_not_translate_ranges": [[2, 1]]}, PAIRS),

@@ -55,7 +55,7 @@ def terms(body: TranslateBody, service: Service) -> tuple[tuple[str, str | None]
 async def create_glossary(request: Request, service: ServiceDep) -> Response:
     """Make a glossary for one pair of languages."""
     body = checked(GlossaryBody, await _parameters(request, service))
-    glossary = Glossary.new(body.name, _dictionaries(service, [body]))
+    glossary = Glossary.new(body.name, await dictionaries(service, [body]))
     await asyncio.to_thread(_store(service).save, glossary)
     return in_json(replies.info(glossary), 201)
 
@@ -97,7 +97,7 @@ async def glossary_language_pairs(service: ServiceDep) -> Response:
 async def create_multilingual_glossary(request: Request, service: ServiceDep) -> Response:
     """Make a glossary for several pairs of languages."""
     body = checked(MultilingualBody, await _parameters(request, service))
-    glossary = Glossary.new(body.name, _dictionaries(service, body.dictionaries))
+    glossary = Glossary.new(body.name, await dictionaries(service, body.dictionaries))
     await asyncio.to_thread(_store(service).save, glossary)
     return in_json(replies.multilingual_info(glossary), 201)
 
@@ -118,7 +118,7 @@ async def change_multilingual_glossary(
 ) -> Response:
     """Give a glossary another name, or add entries; those of the same terms are replaced."""
     body = checked(RenamingBody, await _parameters(request, service))
-    more = _dictionaries(service, body.dictionaries)
+    more = await dictionaries(service, body.dictionaries)
 
     def change(glossary: Glossary) -> Glossary:
         old = glossary.dictionaries
@@ -134,7 +134,7 @@ async def replace_glossary_dictionary(
 ) -> Response:
     """Put entries in the place of all that a glossary has for a pair of languages."""
     body = checked(DictionaryBody, await _parameters(request, service))
-    new = _dictionaries(service, [body])
+    new = await dictionaries(service, [body])
 
     def change(glossary: Glossary) -> Glossary:
         return _with(glossary, {**glossary.dictionaries, **new})
@@ -291,14 +291,17 @@ async def _asked_pair(request: Request, service: Service) -> Pair:
     return _pair(service, source, target)
 
 
-def _dictionaries(service: Service, bodies: Sequence[DictionaryBody]) -> dict[Pair, Entries]:
-    found: dict[Pair, Entries] = {}
-    for body in bodies:
-        pair = _pair(service, body.source_lang, body.target_lang)
-        if pair in found:
-            raise InvalidRequest("Two dictionaries have the same languages.")
-        found[pair] = body.parsed()
-    return found
+async def dictionaries(service: Service, bodies: Sequence[DictionaryBody]) -> dict[Pair, Entries]:
+    """The entries of some pairs of languages. Others are served while they are read.
+
+    Raises:
+        InvalidRequest: a pair is not translated or comes twice, or its entries are none.
+    """
+    pairs = [_pair(service, body.source_lang, body.target_lang) for body in bodies]
+    if len(set(pairs)) < len(pairs):
+        raise InvalidRequest("Two dictionaries have the same languages.")
+    entries = await asyncio.to_thread(lambda: [body.parsed() for body in bodies])
+    return dict(zip(pairs, entries, strict=True))
 
 
 def _with(
