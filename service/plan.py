@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, repeat
+from threading import Lock
 from typing import Protocol
+
+from cachetools import LRUCache, cached
 
 from service.domain import (
     DecodingOptions,
@@ -28,6 +31,8 @@ from service.text.stand_ins import shown
 from service.text.terms import Terms
 
 Ids = tuple[int, ...]
+MOST_KEPT_TERMS = 100_000
+"""Of glossaries that were used lately: 30 MB."""
 
 
 class SourceText(TargetText, Protocol):
@@ -91,13 +96,19 @@ def documents(request: TranslationRequest) -> Iterator[Document]:
     Raises:
         InvalidRequest: one is not what its format says.
     """
-    terms = Terms(dict(request.glossary))
+    terms = terms_of(request.glossary)
     everywhere = Protection(request.protect, terms, literal_terms=request.track)
     for text, kept in zip(request.texts, request.kept or repeat(()), strict=False):
         protection = replace(everywhere, kept=[Span(*span) for span in kept])
         yield document(
             text, request.format, protection, splitting=request.splitting, rules=request.tags
         )
+
+
+@cached(LRUCache(MOST_KEPT_TERMS, getsizeof=lambda terms: len(terms) + 1), lock=Lock())
+def terms_of(glossary: tuple[tuple[str, str | None], ...]) -> Terms:
+    """The terms of a glossary, kept for its next request: a large one takes longer than a text."""
+    return Terms(dict(glossary))
 
 
 def sentences(pieces: Sequence[Piece]) -> Iterator[Piece]:

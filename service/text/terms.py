@@ -46,6 +46,10 @@ class Terms:
                 self._entries[words] = target
                 self._lengths.setdefault(words[0], set()).add(len(words))
 
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._entries)
+
     def find(self, text: str) -> Iterator[Term]:
         """The terms of a text, in order. Takes time in proportion to the text."""
         words, spans = _words(text) if self._entries else ([], [])
