@@ -19,7 +19,7 @@ from service.api.dialect import Dialects
 from service.api.dialects.deepl import routes as deepl
 from service.api.dialects.libretranslate import routes as libretranslate
 from service.api.documentation import add_documentation
-from service.api.middleware import PROBES, BodyLimit, RequestLog
+from service.api.middleware import PROBES, BodyLimit, HeadAsGet, RequestLog
 from service.api.page import add_page
 from service.api.tracing import Tracing, telemetry_of
 from service.catalogue.catalogue import Catalogue
@@ -147,6 +147,7 @@ def create_app(
     app.include_router(operations.router(libretranslate.DIALECT))
     add_documentation(app)
     add_page(app, settings.page)
+    app.add_middleware(HeadAsGet)
     upload_bytes = (settings.documents.max_mb << 20) + FORM_BYTES
     app.add_middleware(
         BodyLimit,

@@ -208,6 +208,29 @@ class _LastWord:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+class HeadAsGet:
+    """Innermost: answers HEAD as GET, without the body. FastAPI's routes know GET alone, and
+    monitors, link checkers and `wget --spider` ask by HEAD."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            is_body = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if is_body else message)
+
+        get = {**scope, "method": "GET"}  # a copy, as the server looks at the method, too
+        try:
+            await self._app(get, receive, send_head)
+        finally:
+            scope.update(get | {"method": "HEAD"})  # its route is for the log
+
+
 def _trace() -> dict[str, str]:
     found = trace_id()
     return {"trace_id": found} if found else {}

@@ -5,8 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from service.scheduling.job import Job
+from tests.service.api.every_route import every_route
 from tests.service.api.reversing import ReversingEngine
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +39,21 @@ async def test_a_request_id_that_could_break_a_log_is_replaced(
 ) -> None:
     reply = await client.get("/health", headers=[(b"X-Request-ID", given.encode())])
     assert len(reply.headers["X-Request-ID"]) == 32
+
+
+async def test_head_is_get_without_the_body(
+    app: FastAPI, client: httpx.AsyncClient, logged: Logged
+) -> None:
+    paths = [path for method, path in every_route(app) if method == "GET" and "{" not in path]
+    assert {"/", "/health", "/languages", "/docs", "/openapi.json"} <= set(paths)
+    for path in paths:
+        head, get = await client.head(path), await client.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers.get("Content-Type") == get.headers.get("Content-Type")
+        assert "Content-Length" in head.headers
+    assert (await client.head("/translate")).status_code == 405
+    lines = [line for line in logged() if line["event"] == "request" and line["method"] == "HEAD"]
+    assert (lines[-1]["route"], lines[-1]["status"]) == ("/translate", 405)
 
 
 async def test_a_request_is_one_log_line_without_its_text(
