@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -142,9 +143,20 @@ def write(path: Path, keys: list[Key]) -> None:
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
-    if path.exists():  # the service may have another user, which was given the right to read it
-        staged.chmod(path.stat().st_mode & 0o777)
+    if path.exists():
+        _give_rights_of(path, staged)
     staged.replace(path)
+
+
+def _give_rights_of(path: Path, staged: Path) -> None:
+    """The service may have another user, which was given the right to read it, as the owner, by the
+    group or by the mode. Only root may give files away, others to their own groups."""
+    found = path.stat()
+    with suppress(PermissionError):
+        os.chown(staged, -1, found.st_gid)
+    with suppress(PermissionError):
+        os.chown(staged, found.st_uid, -1)
+    staged.chmod(found.st_mode & 0o777)
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -41,6 +42,24 @@ def test_rights_that_were_given_stay(path: Path) -> None:
     path.chmod(0o640)
     write(path, read(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_the_group_that_may_read_it_stays(path: Path) -> None:
+    own = path.stat().st_gid
+    groups = [own + 1] if os.geteuid() == 0 else [one for one in os.getgroups() if one != own]
+    if not groups:
+        pytest.skip("who tests has no other group")
+    os.chown(path, -1, groups[0])
+    write(path, read(path))
+    assert path.stat().st_gid == groups[0]
+
+
+def test_the_owner_stays_where_root_makes_keys(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a file to somebody else")
+    os.chown(path, 10001, -1)
+    write(path, read(path))
+    assert path.stat().st_uid == 10001
 
 
 def test_a_key_that_is_taken_back_is_no_key_any_more(path: Path) -> None:
