@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -63,6 +64,20 @@ class ServerSettings(_Group):
     drain_timeout_seconds: Seconds = Field(
         default=30.0, description="How long SIGTERM waits for accepted requests to finish."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        # uvicorn would take anything else for a name that no proxy ever has, and say nothing.
+        try:
+            for one in [] if value == "*" else _listed(value):
+                _ = ip_network(one) if "/" in one else ip_address(one)
+        except ValueError:
+            raise ValueError(
+                "proxies are written like 10.0.0.1, 10.0.0.0/8 or *; names of hosts are not "
+                "looked up, and a network has no address of a host in it"
+            ) from None
+        return value
 
 
 class ModelSettings(_Group):

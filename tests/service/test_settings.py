@@ -36,6 +36,12 @@ def test_a_setting_is_read_from_the_environment() -> None:
     assert found.server.host == "127.0.0.1"
 
 
+@pytest.mark.parametrize("value", ["*", "", "127.0.0.1", "10.0.0.0/8, ::1,fd00::/8"])
+def test_proxies_are_addresses_and_networks(value: str) -> None:
+    os.environ["SEQ2SEQ_SERVER__TRUSTED_PROXIES"] = value
+    assert settings.load().server.trusted_proxies == value
+
+
 @pytest.mark.parametrize(
     "name", ["GLOSSARIES__DIRECTORY", "MODELS__DIRECTORY", "ACCESS__KEYS_FILE"]
 )
@@ -50,6 +56,9 @@ def test_an_empty_path_is_none(name: str) -> None:
         ("SEQ2SEQ_SERVER__PORT", "65536"),
         ("SEQ2SEQ_SERVER__PORT", "http"),
         ("SEQ2SEQ_SERVER__LOG_FORMAT", "xml"),
+        ("SEQ2SEQ_SERVER__TRUSTED_PROXIES", "nginx"),
+        ("SEQ2SEQ_SERVER__TRUSTED_PROXIES", "172.18.0.1/16"),
+        ("SEQ2SEQ_SERVER__TRUSTED_PROXIES", "10.0.0.1, *"),
         ("SEQ2SEQ_LIMITS__MAX_ITEMS", "0"),
         ("SEQ2SEQ_SCHEDULING__DEADLINE_SECONDS", "-1"),
         ("SEQ2SEQ_SCHEDULING__DEADLINE_SECONDS", "inf"),
