@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from email.message import Message
 
 from fastapi import Request
+from fastapi.responses import Response
 from python_multipart.multipart import File
 from starlette.exceptions import HTTPException
 
 from service.api.body import MULTIPART, content_type_of, read_body
 from service.api.multipart import parse_multipart
+from service.document_store import TranslatedDocument
 from service.documents.file_types import MEDIA_TYPES
 from service.errors import InvalidRequest
 
@@ -51,6 +53,30 @@ async def read_upload(request: Request, seconds: float) -> Upload:
         raise HTTPException(415, f"The Content-Type of a file's upload must be {MULTIPART}.")
     body = await read_body(request, seconds)
     return await asyncio.to_thread(_parsed, content_type, body)
+
+
+def download(document: TranslatedDocument) -> Response:
+    """A translated document as an answer. A text tells its charset only if that is UTF-8: the
+    encoding is that of the document that was sent, and some formats say in themselves which."""
+    return Response(
+        document.content,
+        headers={
+            "Content-Type": document.media_type + _charset_of(document),
+            "Content-Disposition": f'attachment; filename="{document.name}"',
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+def _charset_of(document: TranslatedDocument) -> str:
+    if not document.media_type.startswith("text/"):
+        return ""
+    try:
+        document.content.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return "; charset=utf-8"
 
 
 def _parsed(content_type: Message, body: bytes) -> Upload:

@@ -51,6 +51,25 @@ def test_a_document_is_translated(client: httpx.Client) -> None:
     assert docx.Document(io.BytesIO(found.content)).paragraphs[0].text == "titre grand Un"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.txt", "un été".encode(), "text/plain; charset=utf-8"),
+        ("a.txt", "un été".encode("cp1252"), "text/plain"),
+        ("a.txt", "un été".encode("utf-16"), "text/plain"),
+        ("a.html", '<meta charset="iso-8859-1"><p>un été'.encode("latin-1"), "text/html"),
+        ("a.json", '{"a": "un été"}'.encode(), "application/json"),
+    ],
+)
+def test_a_charset_is_told_where_it_is_true(
+    client: httpx.Client, name: str, content: bytes, kind: str
+) -> None:
+    found = fetched(client, upload(client, name, content))
+    assert found.headers["content-type"] == kind
+    if kind.endswith("utf-8"):
+        assert found.text == "été un"
+
+
 def test_the_language_is_detected(client: httpx.Client) -> None:
     assert fetched(client, upload(client, "a.txt", FRENCH, source="auto")).content == ENGLISH
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep
 from service.api.dialects.deepl.replies import in_json
-from service.api.upload import Upload, read_upload
+from service.api.upload import Upload, download, read_upload
 from service.document_jobs import DocumentJob, State
 from service.document_translator import DocumentRequest
 from service.documents.file_types import MEDIA_TYPES, extension_of
@@ -110,15 +110,7 @@ async def deepl_document_result(
     job = await _job(document_id, request, service)
     document = service.document_jobs.take(job)
     service.deepl_characters += job.progress.characters
-    return Response(
-        document.content,
-        media_type=document.media_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{document.name}"',
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        },
-    )
+    return download(document)
 
 
 async def _job(document_id: str, request: Request, service: Service) -> DocumentJob:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from service.api.body import MULTIPART
 from service.api.dependencies import Service, ServiceDep, while_connected
 from service.api.dialects.libretranslate.detection import AUTO
-from service.api.upload import Upload, read_upload
+from service.api.upload import Upload, download, read_upload
 from service.document_translator import DocumentRequest, Progress
 from service.documents.file_types import MEDIA_TYPES, extension_of
 from service.errors import Disabled, InvalidRequest
@@ -62,16 +62,7 @@ async def translate_file(request: Request, service: ServiceDep) -> Response:
 
 async def download_file(name: str, service: ServiceDep) -> Response:
     """A translated document, as long as it is kept."""
-    document = service.document_store.get(name)
-    return Response(
-        document.content,
-        media_type=document.media_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{document.name}"',
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        },
-    )
+    return download(service.document_store.get(name))
 
 
 def _asked(upload: Upload) -> DocumentRequest:
