@@ -26,6 +26,7 @@ from service.domain import DecodingOptions
 from service.errors import InvalidSettings
 
 PREFIX = "SEQ2SEQ_"
+DEFAULT_MODEL = Path("models/fr-en")
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OptionalPath = Annotated[Path | None, BeforeValidator(lambda told: None if told == "" else told)]
@@ -83,7 +84,9 @@ class ServerSettings(_Group):
 class ModelSettings(_Group):
     """What is served."""
 
-    directory: Path = Field(default=Path("models/fr-en"), description="The model directory.")
+    directory: Annotated[Path, BeforeValidator(lambda told: told or DEFAULT_MODEL)] = Field(
+        default=DEFAULT_MODEL, description="The model directory."
+    )
     variant: str | None = Field(
         default=None, description="Variant to serve; by default the fastest one for the device."
     )

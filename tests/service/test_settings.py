@@ -43,9 +43,10 @@ def test_proxies_are_addresses_and_networks(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["GLOSSARIES__DIRECTORY", "MODELS__DIRECTORY", "ACCESS__KEYS_FILE"]
+    "name",
+    ["MODEL__DIRECTORY", "GLOSSARIES__DIRECTORY", "MODELS__DIRECTORY", "ACCESS__KEYS_FILE"],
 )
-def test_an_empty_path_is_none(name: str) -> None:
+def test_an_empty_path_is_not_set(name: str) -> None:
     os.environ[f"SEQ2SEQ_{name}"] = ""
     assert settings.load() == settings.Settings()
 
