@@ -27,10 +27,14 @@ export function takeFiles(pane, choice, input, kinds, formats, give) {
   });
 }
 
-/** Translate a file; the URL of its translation. */
+/**
+ * Translate a file; the path of its translation, relative as all others. A proxy that does TLS, or
+ * takes a prefix away, may be one that the service does not know, whose URL then leads elsewhere.
+ */
 export async function translateFile(file, fields, signal) {
   const form = new FormData();
   form.append("file", file);
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  return (await upload("translate_file", form, signal)).translatedFileUrl;
+  const { translatedFileUrl } = await upload("translate_file", form, signal);
+  return `download_file/${translatedFileUrl.split("/").at(-1)}`;
 }
