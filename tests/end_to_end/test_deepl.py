@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import deepl
@@ -12,8 +13,9 @@ import httpx
 import pytest
 from deepl.api_data import WriteResult
 
+from service.access.keys import Key, digest, write
 from service.package.manifest import LanguagePair
-from service.settings import DetectionSettings, LimitSettings, Settings
+from service.settings import AccessSettings, DetectionSettings, LimitSettings, Settings
 from tests.end_to_end.conftest import live_server, until
 from tests.service.api.reversing import PAIRS, ReversingEngine, serving
 
@@ -113,6 +115,24 @@ def test_the_official_client_has_texts_rewritten() -> None:
         ]
         assert [improved.target_language for improved in several] == ["FR", "EN", "FR"]
         assert client.get_usage().character.count == 2 * len(ENGLISH) + 2 * len(FRENCH)
+
+
+def test_texts_that_are_refused_cost_nothing(tmp_path: Path) -> None:
+    """Nor do those of one language where the key has too few characters left for the others."""
+    pairs = [LanguagePair(source=code, target=code) for code in ("en", "fr")]
+    most = len(ENGLISH) + len(FRENCH) - 1
+    file = tmp_path / "keys"
+    write(file, [Key(name="a", sha256=digest("secret"), characters_per_month=most)])
+    settings = Settings(access=AccessSettings(keys_file=file))
+    with (
+        live_server(settings, serving(ReversingEngine(), pairs)) as url,
+        httpx.Client(base_url=url, headers={"X-API-Key": "secret"}) as client,
+    ):
+        refused = client.post("/v2/write/rephrase", json={"text": [FRENCH, ENGLISH]})
+        assert message(refused, 456).startswith("Quota exceeded")
+        assert client.get("/v2/usage").json()["character_count"] == 0
+        assert client.post("/v2/write/rephrase", json={"text": [ENGLISH]}).status_code == 200
+        assert client.get("/v2/usage").json()["character_count"] == len(ENGLISH)
 
 
 @pytest.mark.parametrize(

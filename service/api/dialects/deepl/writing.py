@@ -13,12 +13,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.access.account import charged
 from service.api.body import FORM, JSON, MULTIPART, read_parameters
 from service.api.dependencies import Service, ServiceDep, arrival_of, while_connected
 from service.api.dialects.deepl.fields import Texts
 from service.api.dialects.deepl.languages import written
 from service.api.dialects.deepl.replies import DIALECT, excess, in_json, trace
-from service.domain import TranslationRequest
+from service.domain import TextTranslation, TranslationRequest
 from service.errors import InvalidRequest, UnsupportedLanguage
 from service.package.manifest import LanguagePair
 from service.settings import Settings
@@ -111,14 +112,21 @@ async def deepl_write(request: Request, service: ServiceDep) -> Response:
     if too_much := excess(body.text, settings.limits):
         return DIALECT.error(413, too_much, trace())
     codes = await _languages(body, service)
-    rewritten = {
-        code: iter(await while_connected(request, service.translator.translate(asked)))
-        for code, asked in _requests(body, codes, settings, deadline)
-    }
+    asked = dict(_requests(body, codes, settings, deadline))
+    found = await while_connected(request, _all_rewritten(service, asked))
+    rewritten = {code: iter(texts) for code, texts in found.items()}
     service.deepl_characters += sum(map(len, body.text))
     return in_json(
         {"improvements": [_improvement(body, code, next(rewritten[code]).text) for code in codes]}
     )
+
+
+async def _all_rewritten(
+    service: Service, requests: Mapping[str, TranslationRequest]
+) -> dict[str, list[TextTranslation]]:
+    """The texts of each language. They are charged together: all of them, or none."""
+    with charged(sum(len(text) for one in requests.values() for text in one.texts)):
+        return {code: await service.translator.translate(one) for code, one in requests.items()}
 
 
 def _requests(
