@@ -31,8 +31,8 @@ from service.text.stand_ins import shown
 from service.text.terms import Terms
 
 Ids = tuple[int, ...]
-MOST_KEPT_TERMS = 100_000
-"""Of glossaries that were used lately: 30 MB."""
+MOST_KEPT_TERMS = 48 << 20
+"""Bytes of the terms of glossaries that were used lately."""
 
 
 class SourceText(TargetText, Protocol):
@@ -105,7 +105,7 @@ def documents(request: TranslationRequest) -> Iterator[Document]:
         )
 
 
-@cached(LRUCache(MOST_KEPT_TERMS, getsizeof=lambda terms: len(terms) + 1), lock=Lock())
+@cached(LRUCache(MOST_KEPT_TERMS, getsizeof=lambda terms: terms.bytes), lock=Lock())
 def terms_of(glossary: tuple[tuple[str, str | None], ...]) -> Terms:
     """The terms of a glossary, kept for its next request: a large one takes longer than a text."""
     return Terms(dict(glossary))
