@@ -14,6 +14,7 @@ from service.text.placeholders import Span
 from service.text.protection import has_stop, overlaps
 
 _BLOCKS = (
+    r"\u2139"  # the sign of information, which is a letter to Unicode
     r"\u2300-\u23ff"  # technical signs, clocks
     r"\u25a0-\u27bf"  # shapes, signs, dingbats
     r"\u2b00-\u2bff"  # arrows and stars

@@ -47,6 +47,7 @@ def hidden(text: str, found: Passage) -> list[tuple[int, str]]:
         ("猫😀猫", "猫猫", [(1, "😀")]),
         ("oui 👍🏽 👨\u200d👩\u200d👧 🇫🇷!", "oui!", [(3, " 👍🏽 👨\u200d👩\u200d👧 🇫🇷")]),
         ("1️⃣ un ©️ et ☑ deux", " un et deux", [(0, "1️⃣"), (3, " ©️"), (6, " ☑")]),
+        ("Note ℹ️ le chat, ℹ", "Note le chat,", [(4, " ℹ️"), (13, " ℹ")]),
         ("10 € → 20 %, n° 1", "10 € → 20 %, n° 1", []),
     ],
 )
