@@ -13,7 +13,7 @@ class Hidden:
     """A text without some runs of its characters."""
 
     def __init__(self, runs: Sequence[Span]) -> None:
-        """runs: in order; none is empty, and none touches another."""
+        """runs: in order; none is empty, and none overlaps another."""
         self.runs = runs
         self._ends = [run.end for run in runs]
         self._lengths = [0, *accumulate(end - start for start, end in runs)]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from service.text.letters import LETTER
 from service.text.placeholders import Span
-from service.text.protection import has_stop, overlaps
+from service.text.protection import divided, overlaps
 
 _BLOCKS = (
     r"\u2139"  # the sign of information, which is a letter to Unicode
@@ -32,20 +32,22 @@ _SPACES = " \u00a0\u202f"
 def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterator[Span]:
     """Runs of pictures, each with the space before it unless a word follows at once, in order.
 
-    Not those that touch words on both sides, or that are in what is taken or around a stop.
+    Not those that touch words on both sides, or that are in what is taken. A tag divides a run.
 
     taken: in order; stops: places of tags.
     """
     for match in _RUN.finditer(text):
-        run = _with_space(text, Span(*match.span()), stops)
-        is_apart = not (_is_letter(text, run.start - 1) and _is_letter(text, run.end))
-        if is_apart and not overlaps(run, taken) and not has_stop(run, stops):
-            yield run
+        whole = Span(*match.span())
+        parts_words = _is_letter(text, whole.end)
+        if parts_words and _is_letter(text, whole.start - 1):
+            continue
+        for part in divided(text, whole, stops):
+            run = part if parts_words else _with_space(text, part, stops)
+            if not overlaps(run, taken):
+                yield run
 
 
 def _with_space(text: str, run: Span, stops: frozenset[int]) -> Span:
-    if _is_letter(text, run.end):
-        return run
     start = run.start
     while start > 0 and text[start - 1] in _SPACES and start not in stops:
         start -= 1

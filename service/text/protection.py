@@ -44,7 +44,7 @@ def protected(
     """
     found = placeholders.find(text) if protection.placeholders else []
     free = (span for span in found if not (_has_inside(span, objects) or has_stop(span, stops)))
-    kept = (part for span in protection.kept for part in _divided(text, span, stops))
+    kept = (part for span in protection.kept for part in divided(text, span, stops))
     return list(_grown(text, sorted((*objects, *free, *kept)), stops))
 
 
@@ -70,7 +70,7 @@ def has_stop(span: Span, stops: frozenset[int]) -> bool:
     return any(place in stops for place in range(span.start + 1, span.end))
 
 
-def _divided(text: str, span: Span, stops: frozenset[int]) -> Iterator[Span]:
+def divided(text: str, span: Span, stops: frozenset[int]) -> Iterator[Span]:
     """The span between stops, without the space around its parts."""
     inside = (place for place in range(span.start + 1, span.end) if place in stops)
     for start, end in pairwise((span.start, *inside, span.end)):

@@ -82,6 +82,23 @@ def test_tags_stay_with_their_partners() -> None:
     assert hidden(text, found) == [(0, "😀"), (8, " 😀"), (13, " &#128512;")]
 
 
+@pytest.mark.parametrize(
+    ("text", "shown", "pictures"),
+    [
+        ("Oui <i>👏</i><i>🎉</i>", "Oui ", [(4, "👏"), (4, "🎉")]),
+        ("Oui <i>👏</i> <i>🎉</i> !", "Oui   !", [(4, "👏"), (5, "🎉")]),
+        ("Oui 👏<i>🎉</i> !", "Oui !", [(3, " 👏"), (3, "🎉")]),
+        ("Oui 👏<i>🎉</i>non", "Oui non", [(4, "👏"), (4, "🎉")]),
+        ("Oui👏<i>🎉</i>non", "Oui👏🎉non", []),
+        ("🇫<i>🇷</i> oui", " oui", [(0, "🇫"), (0, "🇷")]),
+    ],
+)
+def test_tags_divide_runs(text: str, shown: str, pictures: list[tuple[int, str]]) -> None:
+    found = passage(text, Format.HTML)
+    assert found.text == shown
+    assert hidden(text, found) == pictures
+
+
 texts = st.lists(st.sampled_from(PARTS), max_size=12).map("".join)
 pages = st.lists(st.sampled_from((*PARTS, *TAGS)), max_size=16).map("".join)
 
