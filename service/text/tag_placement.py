@@ -100,7 +100,7 @@ def _place_children(
     low, high = parent.words
     free = np.ones(high - low, bool)
     for child in sorted(parent.children, key=_most_bound_first):
-        if child.start == child.end or low == high:
+        if low == high or not text[child.start : child.end].strip():
             continue
         if (child.start, child.end) == (parent.start, parent.end):
             child.words = parent.words
