@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 
 from service.text import placeholders, stand_ins
+from service.text.letters import is_in_word
 from service.text.passage import Sentence
 from service.text.placeholders import Span
 from service.text.tag_placement import Belongs, placed
@@ -79,6 +80,25 @@ def marks_in(sentence: Sentence, translation: str, attended: Attended | None) ->
     return marks
 
 
+def spaces(
+    sentence: Sentence, translation: str, marks: Sequence[Mark]
+) -> Iterator[tuple[str, str]]:
+    """What is to be written before and behind each mark: a space where an image or an emoji is
+    apart from a word in the sentence, but would not be in the translation."""
+    text, points = sentence.text, [tag for tag in sentence.tags if tag.kind is Kind.POINT]
+    firsts = {tag.place: tag.start for tag in reversed(points)}
+    lasts = {tag.place: tag.start for tag in points}
+    for (start, end), mark in marks:
+        before = behind = False
+        if isinstance(mark, Tag) and mark.kind is Kind.POINT:
+            at = mark.place - sentence.place
+            is_first, is_last = (ends[mark.place] == mark.start for ends in (firsts, lasts))
+            left, right = text[max(at - 1, 0) : at], text[at : at + 1]
+            before = is_first and left.isspace() and is_in_word(translation, start - 1)
+            behind = is_last and right.isspace() and is_in_word(translation, end)
+        yield " " * before, " " * behind
+
+
 def _place(mark: Mark) -> int:
     return mark[0].start
 
@@ -112,14 +132,15 @@ def _elements(marks: Iterable[Mark]) -> dict[Span, int]:
 
 def _written(sentence: Sentence, translation: str, marks: Sequence[Mark]) -> Iterator[str]:
     position = 0
-    for place, mark in marks:
+    around = spaces(sentence, translation, marks)
+    for (place, mark), (space, space_behind) in zip(marks, around, strict=True):
         yield sentence.passage.written(translation[position : place.start])
         position = place.end
         if isinstance(mark, Span):
             before = translation[: place.start]
             yield sentence.written_span(mark, at_start=not any(map(str.isalnum, before)))
         else:
-            yield sentence.written_tag(mark)
+            yield f"{space}{sentence.written_tag(mark)}{space_behind}"
     yield sentence.passage.written(translation[position:])
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from service.domain import Alignment
 from service.text import stand_ins
-from service.text.assembly import Attended, Mark
+from service.text.assembly import Attended, Mark, spaces
 from service.text.passage import Sentence
 from service.text.placeholders import Span
 from service.text.tags import Tag
@@ -50,11 +51,14 @@ def shown_places(sentence: Sentence) -> Places:
 def translated_places(sentence: Sentence, translation: str, marks: Sequence[Mark]) -> Places:
     """Of a translation, in how the document writes it."""
     places, position, written = Places(), 0, 0
-    for place, mark in (*marks, (Span(len(translation), len(translation)), None)):
+    end = Span(len(translation), len(translation))
+    around = chain(spaces(sentence, translation, marks), [("", "")])
+    for (place, mark), (space, space_behind) in zip((*marks, (end, None)), around, strict=True):
         for character in translation[position : place.start]:
             places.begins.append(written)
             written += len(sentence.passage.written(character))
             places.ends.append(written)
+        written += len(space)
         begin = written
         if isinstance(mark, Span):
             at_start = not any(map(str.isalnum, translation[: place.start]))
@@ -65,6 +69,7 @@ def translated_places(sentence: Sentence, translation: str, marks: Sequence[Mark
             places.marks.append(Span(begin, written))
         places.begins += [begin] * (place.end - place.start)
         places.ends += [written] * (place.end - place.start)
+        written += len(space_behind)
         position = max(position, place.end)
     return places
 

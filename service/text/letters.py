@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 WITHOUT_SPACES = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
 """Scripts that have no spaces between words."""
 _MARKS = (
@@ -16,3 +18,9 @@ LETTER = rf"(?:[^\W{WITHOUT_SPACES}]|[{_MARKS}])"
 """A character inside of a word, in a script that has spaces between words."""
 WORD = rf"[^\W{WITHOUT_SPACES}]{LETTER}*"
 """A word in such a script; no mark begins one."""
+_IN_WORD = re.compile(rf"{LETTER}|\d")
+
+
+def is_in_word(text: str, place: int) -> bool:
+    """Whether a character inside of a word, or a digit, has this place."""
+    return 0 <= place < len(text) and bool(_IN_WORD.match(text, place))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from service.text.letters import LETTER
+from service.text.letters import is_in_word
 from service.text.placeholders import Span
 from service.text.protection import divided, overlaps
 
@@ -25,7 +25,6 @@ _BEHIND = r"[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 _ONE = rf"(?:[{_BLOCKS}]|[^\w\s]\ufe0f|[0-9#*]\ufe0f?\u20e3){_BEHIND}*"
 _JOINED = rf"{_ONE}(?:\u200d{_ONE})*"
 _RUN = re.compile(rf"{_JOINED}(?:[ \u00a0\u202f]*{_JOINED})*")
-_LETTER = re.compile(rf"{LETTER}|\d")
 _SPACES = " \u00a0\u202f"
 
 
@@ -38,8 +37,8 @@ def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterato
     """
     for match in _RUN.finditer(text):
         whole = Span(*match.span())
-        parts_words = _is_letter(text, whole.end)
-        if parts_words and _is_letter(text, whole.start - 1):
+        parts_words = is_in_word(text, whole.end)
+        if parts_words and is_in_word(text, whole.start - 1):
             continue
         for part in divided(text, whole, stops):
             run = part if parts_words else _with_space(text, part, stops)
@@ -53,7 +52,3 @@ def _with_space(text: str, run: Span, stops: frozenset[int]) -> Span:
         start -= 1
     starts_line = start == 0 or text[start - 1] in "\r\n"
     return run if starts_line else Span(start, run.end)
-
-
-def _is_letter(text: str, place: int) -> bool:
-    return 0 <= place < len(text) and bool(_LETTER.match(text, place))
