@@ -18,7 +18,7 @@ from itertools import accumulate, pairwise
 from service.domain import Segment, Splitting
 from service.text.hard_wrapping import unwrapped
 from service.text.hidden import Hidden
-from service.text.pictures import pictures
+from service.text.pictures import ends_sentence, pictures
 from service.text.placeholders import Span
 from service.text.protection import Protection, protected, terms
 from service.text.soft_hyphens import without_soft_hyphens
@@ -55,6 +55,8 @@ class Passage:
     """Whether they are never left to the model."""
     replacements: tuple[Replacement, ...] = ()
     """What the document has instead of them where they are outside of sentences."""
+    breaks: tuple[int, ...] = ()
+    """Places of spaces at which a sentence ends, as a picture stands there for its full stop."""
 
     @classmethod
     def of(
@@ -79,7 +81,9 @@ class Passage:
                 spans = [hidden.span(one) for one in objects]
                 pointed = with_pictures(tags, *shown[1:], hidden)
                 shown = hidden.without(*shown)
+                ends = [run.end for run in runs if ends_sentence(passage.text, run)]
                 passage = cls._protected_in(document, shown, protection, spans, pointed)
+                passage = replace(passage, breaks=tuple(map(hidden.place, ends)))
         passage = replace(passage, is_markup=is_markup)
         return replace(passage, replacements=tuple(passage._replaced()))
 
@@ -114,7 +118,7 @@ class Passage:
         """The sentences of some of the text; unless marked, they have no markup inside."""
         wordless = self._masked(span, _NO_LETTER)
         start = span.start
-        for segment in cut(self.masked(span)):
+        for segment in cut(self._in_lines(span)):
             end = start + len(segment.text)
             letters = wordless[start - span.start : end - span.start]
             if segment.translatable and any(map(str.isalpha, letters)):
@@ -148,6 +152,14 @@ class Passage:
         for start, end in (term.span for term in self.terms if term.target is not None):
             place = Span(self.begins[start], self.ends[end - 1])
             yield Replacement(place, self.written_span(Span(start, end)))
+
+    def _in_lines(self, span: Span) -> str:
+        """The same as masked(), with line breaks where pictures end sentences."""
+        inside = self.breaks[
+            bisect_left(self.breaks, span.start) : bisect_left(self.breaks, span.end)
+        ]
+        bounds = pairwise([span.start - 1, *inside, span.end])
+        return "\n".join(self.masked(Span(start + 1, end)) for start, end in bounds)
 
     def masked(self, span: Span) -> str:
         """Some of the text with letters for all that is protected."""

@@ -26,6 +26,14 @@ _ONE = rf"(?:[{_BLOCKS}]|[^\w\s]\ufe0f|[0-9#*]\ufe0f?\u20e3){_BEHIND}*"
 _JOINED = rf"{_ONE}(?:\u200d{_ONE})*"
 _RUN = re.compile(rf"{_JOINED}(?:[ \u00a0\u202f]*{_JOINED})*")
 _SPACES = " \u00a0\u202f"
+_FEELING = re.compile(
+    r"[\u2639\u263a\U0001f600-\U0001f64f\U0001f910-\U0001f92f"  # faces and gestures
+    r"\U0001f970-\U0001f97a\U0001fae0-\U0001fae8\U0001faf0-\U0001faf8"  # more of them
+    r"\U0001f44a-\U0001f44f\U0001f4aa\U0001f389\U0001f38a\U0001f525]"  # 👏, 💪, 🎉, 🔥
+)
+"""What is said of a whole sentence. Other pictures often stand beside a noun, or for a verb (❤)."""
+_WORD_END = re.compile(rf"([^\W_]|[)\]}}»”>])[{_SPACES}]?\Z")
+_NEXT_WORD = re.compile(rf"[{_SPACES}]+(?:[«“\"'¿¡(][{_SPACES}]?)?([^\W\d_])")
 
 
 def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterator[Span]:
@@ -44,6 +52,16 @@ def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterato
             run = part if parts_words else _with_space(text, part, stops)
             if not overlaps(run, taken):
                 yield run
+
+
+def ends_sentence(text: str, run: Span) -> bool:
+    """Whether a run of pictures stands in place of a full stop: one that shows a feeling, in front
+    of a capital and behind what is none."""
+    before = _WORD_END.search(text, max(run.start - 2, 0), run.start)
+    behind = _NEXT_WORD.match(text, run.end)
+    if before is None or behind is None or not _FEELING.search(text, *run):
+        return False
+    return behind[1].isupper() and (before[1].islower() or not before[1].isalpha())
 
 
 def _with_space(text: str, run: Span, stops: frozenset[int]) -> Span:

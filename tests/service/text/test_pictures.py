@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain import Format
+from service.domain import Format, Splitting
 from service.text.document import document
 from service.text.passage import Passage, Sentence
 from service.text.protection import EVERYTHING, NOTHING, Protection
-from service.text.segmenter import segments
+from service.text.segmenter import segments, surrounded
 from service.text.terms import Terms
 
 CUT = partial(segments, language="fr")
 PARTS = (
     *("😀", "👨\u200d👩\u200d👧", "🇫🇷", "❤️", "1️⃣", "©️", "★★☆", "👍🏽"),
-    *(" ", "  ", "\u00a0", "\n", "Le chat", "dort", ".", " !", "{x}", "猫", "\u00ad", "1"),
+    *(" ", "  ", "\u00a0", "\n", "Le chat", "dort", "Tu", ".", " !", "{x}", "猫", "\u00ad", "1"),
 )
 TAGS = ("<b>", "</b>", "<br>", "<p>", "&amp;", "&#128512;", "<code>😀</code>")
 
@@ -97,6 +97,34 @@ def test_tags_divide_runs(text: str, shown: str, pictures: list[tuple[int, str]]
     found = passage(text, Format.HTML)
     assert found.text == shown
     assert hidden(text, found) == pictures
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Bravo 👏 Tu as gagné", ["Bravo", "Tu as gagné"]),
+        ("Bravo 👏🏽🎉  Tu dors 😀 Oui", ["Bravo", "Tu dors", "Oui"]),
+        ("Bravo 👏 « Tu as gagné »", ["Bravo", "« Tu as gagné »"]),
+        ("Il dort {x} ici 😀 {y} dort 😀 Oui", ["Il dort {x} ici {y} dort", "Oui"]),
+        ("Salut {x} 😀 Tu dors", ["Salut {x}", "Tu dors"]),
+        ("Oui 👏 et non", ["Oui et non"]),
+        ("Il dort, 😀 Tom", ["Il dort, Tom"]),
+        ("BRAVO 👏 TU DORS", ["BRAVO TU DORS"]),
+        ("Le chat 🐈 Tom dort", ["Le chat Tom dort"]),
+        ("Nous ❤️ Paris", ["Nous Paris"]),
+        ("Oui 👏\nNon", ["Oui", "Non"]),
+    ],
+)
+def test_a_feeling_before_a_capital_ends_a_sentence(text: str, sentences: list[str]) -> None:
+    found = [one.text for one in document(text, Format.TEXT).segments(CUT) if one.translatable]
+    assert found == sentences
+
+
+def test_not_where_nothing_does() -> None:
+    (only,) = document("Bravo 👏 Tu dors", Format.TEXT, splitting=Splitting.NONE).segments(
+        surrounded
+    )
+    assert only.text == "Bravo Tu dors"
 
 
 texts = st.lists(st.sampled_from(PARTS), max_size=12).map("".join)
