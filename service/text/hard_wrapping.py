@@ -1,7 +1,7 @@
 """Text whose lines end at a column, wherever its sentences do: mails, README files, old books.
 
 A line break inside of a paragraph is read as a space. Blank lines, list items, headings, quotes and
-rules end paragraphs.
+rules end paragraphs. Emoji begin list items if they are signs, or if a capital follows.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from service.domain import Segment, Splitting
+from service.text.pictures import RUN
 from service.text.placeholders import Span
 
 _BREAK = re.compile(r"(?<![^\S\r\n])[^\S\r\n]*+(?:\r\n|[\r\n])(?:[^\S\r\n]++(?![\r\n]))?")
 """A line break with the space around it; space between two of them is the second one's."""
-_MARKER = r"(?:[-*+•‣◦–—·]|\(?(?:\d{1,3}[.)]|[A-Za-z]\))|#{1,6}|>+|=+>)"
+_SIGN = (
+    r"[\u2605\u2606\u25a0-\u25ff\u2610-\u2612\u2705\u2713-\u2718\u274c\u274e"  # ★▶☐✅✓❌
+    r"\u2794\u2799-\u27be\U0001f449\U0001f4cc\U0001f534-\U0001f53d\U0001f7e0-\U0001f7eb]\ufe0f?"
+)
+"""An emoji, or a sign like one, that people use for list items: ➤, 👉, 🔴."""
+_MARKER = rf"(?:[-*+•‣◦–—·]|{_SIGN}|\(?(?:\d{{1,3}}[.)]|[A-Za-z]\))|#{{1,6}}|>+|=+>)"
 """Of a list item, a heading or a quote."""
 _STARTS_ANEW = re.compile(rf"{_MARKER}(?:\s|\Z)|[>|]")
 """What a line begins with that is no part of the paragraph above it."""
@@ -54,8 +60,16 @@ def _inside(text: str, breaks: Sequence[Span]) -> Iterator[Span]:
     around = zip((edge[0], *breaks), breaks, (*breaks[1:], edge[1]), strict=False)
     for above, (start, end), below in around:
         has_words = _WORD.search(text, above.end, start) and _WORD.search(text, end, below.start)
-        if has_words and not _STARTS_ANEW.match(text, end):
+        if has_words and not _starts_anew(text, end):
             yield Span(start, end)
+
+
+def _starts_anew(text: str, place: int) -> bool:
+    if _STARTS_ANEW.match(text, place):
+        return True
+    pictures = RUN.match(text, place)
+    behind = text[pictures.end() : pictures.end() + 2].lstrip()[:1] if pictures else ""
+    return behind.isupper() or behind.isdigit()
 
 
 def without_markers(segments: Iterable[Segment]) -> Iterator[Segment]:

@@ -24,7 +24,8 @@ _BEHIND = r"[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 """Which of its forms is meant, keycaps, colours of skin, regions of flags."""
 _ONE = rf"(?:[{_BLOCKS}]|[^\w\s]\ufe0f|[0-9#*]\ufe0f?\u20e3){_BEHIND}*"
 _JOINED = rf"{_ONE}(?:\u200d{_ONE})*"
-_RUN = re.compile(rf"{_JOINED}(?:[ \u00a0\u202f]*{_JOINED})*")
+RUN = re.compile(rf"{_JOINED}(?:[ \u00a0\u202f]*{_JOINED})*")
+"""Pictures, and no words between them."""
 _SPACES = " \u00a0\u202f"
 _FEELING = re.compile(
     r"[\u2639\u263a\U0001f600-\U0001f64f\U0001f910-\U0001f92f"  # faces and gestures
@@ -43,7 +44,7 @@ def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterato
 
     taken: in order; stops: places of tags.
     """
-    for match in _RUN.finditer(text):
+    for match in RUN.finditer(text):
         whole = Span(*match.span())
         parts_words = is_in_word(text, whole.end)
         if parts_words and is_in_word(text, whole.start - 1):

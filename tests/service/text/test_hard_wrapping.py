@@ -41,6 +41,14 @@ def read(text: str, splitting: Splitting) -> list[Segment]:
     return pieces.segments(surrounded if whole else lambda text: list(without_markers(cut(text))))
 
 
+def test_an_emoji_may_begin_an_item() -> None:
+    text = "Il faut :\n✅ du pain\n➤ du lait et un\n🐈 noir\n📅 Le 3 mai\n1️⃣ Venir\n🔥 3 chats"
+    found = [piece.text for piece in read(text, Splitting.WRAPPED) if piece.translatable]
+    assert found == [
+        *("Il faut :", "du pain", "du lait et un noir", "Le 3 mai", "Venir", "3 chats")
+    ]
+
+
 def test_lines_of_a_column_are_joined_and_others_are_not() -> None:
     found = [piece.text for piece in read(MAIL, Splitting.WRAPPED) if piece.translatable]
     assert found == [
