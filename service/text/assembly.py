@@ -82,21 +82,35 @@ def marks_in(sentence: Sentence, translation: str, attended: Attended | None) ->
 
 def spaces(
     sentence: Sentence, translation: str, marks: Sequence[Mark]
-) -> Iterator[tuple[str, str]]:
+) -> Sequence[tuple[str, str]]:
     """What is to be written before and behind each mark: a space where an image or an emoji is
-    apart from a word in the sentence, but would not be in the translation."""
+    apart from a word in the sentence, but would not be in the translation; outside of elements that
+    begin or end there."""
     text, points = sentence.text, [tag for tag in sentence.tags if tag.kind is Kind.POINT]
     firsts = {tag.place: tag.start for tag in reversed(points)}
     lasts = {tag.place: tag.start for tag in points}
-    for (start, end), mark in marks:
-        before = behind = False
-        if isinstance(mark, Tag) and mark.kind is Kind.POINT:
-            at = mark.place - sentence.place
-            is_first, is_last = (ends[mark.place] == mark.start for ends in (firsts, lasts))
-            left, right = text[max(at - 1, 0) : at], text[at : at + 1]
-            before = is_first and left.isspace() and is_in_word(translation, start - 1)
-            behind = is_last and right.isspace() and is_in_word(translation, end)
-        yield " " * before, " " * behind
+    before, behind = [""] * len(marks), [""] * len(marks)
+    for index, ((start, end), mark) in enumerate(marks):
+        if not isinstance(mark, Tag) or mark.kind is not Kind.POINT:
+            continue
+        at = mark.place - sentence.place
+        is_first, is_last = (ends[mark.place] == mark.start for ends in (firsts, lasts))
+        if is_first and text[max(at - 1, 0) : at].isspace() and is_in_word(translation, start - 1):
+            before[_outermost(marks, range(index - 1, -1, -1), Kind.OPEN, index)] = " "
+        if is_last and text[at : at + 1].isspace() and is_in_word(translation, end):
+            behind[_outermost(marks, range(index + 1, len(marks)), Kind.CLOSE, index)] = " "
+    return list(zip(before, behind, strict=True))
+
+
+def _outermost(marks: Sequence[Mark], others: Iterable[int], kind: Kind, index: int) -> int:
+    """The last one of other marks that are tags of a kind at the place of this one; or this one."""
+    for other in others:
+        mark = marks[other][1]
+        is_tag = isinstance(mark, Tag) and mark.kind is kind
+        if not is_tag or marks[other][0] != marks[index][0]:
+            break
+        index = other
+    return index
 
 
 def _place(mark: Mark) -> int:

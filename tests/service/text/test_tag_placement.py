@@ -40,7 +40,7 @@ def written(text: str, translation: str, attended: tuple[int, ...]) -> str:
     [
         ("<b> </b>", "The black cat<b></b> sleeps"),
         ("<b>&nbsp;<i> </i></b>", "The black cat<b><i></i></b> sleeps"),
-        ("<b> <img></b>", "The black cat<b> <img></b> sleeps"),
+        ("<b> <img></b>", "The black cat <b><img></b> sleeps"),
         ("<b> 😀 </b>", "The black cat<b> 😀</b> sleeps"),
     ],
 )
@@ -52,12 +52,14 @@ def test_an_element_around_space_has_no_words(space: str, expected: str) -> None
     ("text", "expected"),
     [
         ("Le <b>chat</b> <img> noir dort", "The <img> black <b>cat</b> sleeps"),
-        ("Le chat <b>😀</b> noir dort", "The <b>😀 </b>black cat sleeps"),
+        ("Le chat <b>😀</b> noir dort", "The <b>😀</b> black cat sleeps"),
         ("Le chat <!-- c --> noir dort", "The <!-- c --> black cat sleeps"),
         ("Le chat <img><img> noir dort", "The <img><img> black cat sleeps"),
         ("Le chat <img>noir dort", "The <img>black cat sleeps"),
         ("Le chat <b>noir </b>😀 dort", "The <b>black</b> cat 😀 sleeps"),
         ("Le chat <b>noir <img> </b>dort", "The <b><img> black</b> cat sleeps"),
+        ("Le chat <i>😀<b>noir</b></i> dort", "The <i>😀<b>black</b></i> cat sleeps"),
+        ("Le chat <i>😀 <b>noir</b></i> dort", "The <i>😀 <b>black</b></i> cat sleeps"),
         ("Le chat noir 😀 dort", "The black 😀 cat sleeps"),
     ],
 )
