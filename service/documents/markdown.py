@@ -34,7 +34,8 @@ _FRONT_MATTER = re.compile(
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])|&(?:#[xX]?[0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
 _MARKS = re.compile(r"[\\`*_\[\]<~|]|&(?=[#A-Za-z])")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
-_FOOTNOTE = re.compile(r"\[\^[^\]\s]{1,100}\]|\A\[[ xX]\] ")
+_FOOTNOTE = re.compile(r"\[\^[^\]\s]{1,100}\](:[ \t]+)?|\A\[[ xX]\] ")
+"""One that has a colon is the note itself, which begins there."""
 _TAG_NAME = re.compile(r"<(/?)([A-Za-z][\w-]*)")
 _KINDS = {
     "code_inline": Kind.WORD,
@@ -201,7 +202,7 @@ def _add_text(tagged: Tagged, written: str) -> None:
     position = 0
     for match in _FOOTNOTE.finditer(written):
         tagged.add_text(_ESCAPE.sub(_meant, written[position : match.start()]))
-        tagged.add(Kind.POINT, match[0])
+        tagged.add(Kind.BREAK if match[1] else Kind.POINT, match[0])
         position = match.end()
     tagged.add_text(_ESCAPE.sub(_meant, written[position:]))
 

@@ -60,6 +60,17 @@ def test_both_ends_of_a_line_that_stays() -> None:
     assert found == ["Le chat<hr id=0>dort sur<hr id=1>le lit."]
 
 
+def test_notes_keep_their_beginnings() -> None:
+    notes = "Le chat[^1] dort.\n\n[^1]: Une note\n[^b]: Deux  notes: oui\n"
+    assert contents(".md", notes).texts == [
+        "Le chat<img id=0> dort.",
+        "<hr id=0>Une note <img id=1><hr id=2>Deux  notes: oui",
+    ]
+    assert filled(".md", notes).decode() == notes
+    found = translated(".md", notes).decode()
+    assert found.endswith("\n[^1]: note Une\n[^b]: oui notes:  Deux\n")
+
+
 def test_what_is_translated() -> None:
     found = [re.sub(r"<[^>]*>", "", text) for text in contents(".md", FILE).texts]
     assert found == [
