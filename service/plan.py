@@ -167,9 +167,7 @@ class Planner:
         if request.splitting is Splitting.NONE:
             return surrounded
         cut = partial(self._text.segments, language=pair.source)
-        if request.splitting is Splitting.WRAPPED:
-            return lambda text: list(without_markers(cut(text)))
-        return cut
+        return lambda text: list(without_markers(cut(text)))
 
     def _around(self, sentence: Sentence, cut: Cut, pair: LanguagePair) -> list[Piece]:
         segments = sentence.around(cut)

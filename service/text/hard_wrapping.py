@@ -24,7 +24,9 @@ _MARKER = rf"(?:[-*+•‣◦–—·]|{_SIGN}|\(?(?:\d{{1,3}}[.)]|[A-Za-z]\))|#
 """Of a list item, a heading or a quote."""
 _STARTS_ANEW = re.compile(rf"{_MARKER}(?:\s|\Z)|[>|]")
 """What a line begins with that is no part of the paragraph above it."""
-_AT_START = re.compile(rf"(?:{_MARKER}[^\S\r\n]+)+(?=\S)")
+_AT_START = re.compile(rf"(?:{_MARKER}[^\S\r\n]+)+(?=\S)|[-\u2013\u2014](?=[^\W\d_])")
+_SPEAKER = re.compile(r"[-\u2013\u2014][^\S\r\n]+(?=\S)")
+"""Where another one speaks in the same line."""
 _WORD = re.compile(r"\w")
 
 Places = Sequence[int]
@@ -73,13 +75,16 @@ def _starts_anew(text: str, place: int) -> bool:
 
 
 def without_markers(segments: Iterable[Segment]) -> Iterator[Segment]:
-    """The same, with the markers of list items and the like, at the beginning of a line, apart."""
+    """The same, with the markers of list items and the like at the beginning of a line, and dashes
+    of speakers, apart: models leave most of them out, or translate the rest worse behind them."""
     starts_line = True
     for segment in segments:
-        marker = _AT_START.match(segment.text) if starts_line and segment.translatable else None
+        pattern = _AT_START if starts_line else _SPEAKER
+        marker = pattern.match(segment.text) if segment.translatable else None
         if marker:
             yield Segment(marker.group(), translatable=False)
             yield Segment(segment.text[marker.end() :], translatable=True)
         else:
             yield segment
-        starts_line = segment.text.rstrip(" \t").endswith(("\n", "\r"))
+        before = segment.text.rstrip(" \t")
+        starts_line = before.endswith(("\n", "\r")) if before else starts_line

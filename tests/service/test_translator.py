@@ -16,6 +16,7 @@ from service.domain import (
     DecodingOptions,
     FinishReason,
     Hypothesis,
+    Splitting,
     TextTranslation,
     TranslationRequest,
 )
@@ -87,6 +88,15 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_texts_keep_their_order_and_their_spacing(translator: Translator) -> None:
     found = await translator.translate(asking("a b\n\n\t c d \n", "", "e f", "\n"))
     assert [text.text for text in found] == ["b a\n\n\t d c \n", "", "f e", "\n"]
+
+
+async def test_markers_at_the_beginning_of_lines_stay_there(translator: Translator) -> None:
+    texts = ("- a b\n  – c d\n-e f\n-5 g", "1. a b\n\na) c d", "- • a b - c")
+    found = await translator.translate(asking(*texts))
+    expected = ["- b a\n  – d c\n-f e\ng -5", "1. b a\n\na) d c", "- • c - b a"]
+    assert [text.text for text in found] == expected
+    whole = await translator.translate(replace(asking("- a b"), splitting=Splitting.NONE))
+    assert whole[0].text == "b a -"
 
 
 async def test_a_sentence_is_told_with_its_hypotheses(translator: Translator) -> None:

@@ -44,7 +44,7 @@ def test_a_sentence_comes_back_within_its_cues() -> None:
     words = words.replace("\n", " ")
     expected = "Je pense que tu as raison, mon ami."
     assert sorted(words.split(" ")) == sorted(expected.split(" "))
-    assert found[2].content == "! Oui -\n{\\an8}merci. Non -"
+    assert found[2].content == "- ! Oui\n- {\\an8}merci. Non"
 
 
 def test_a_cue_that_would_be_empty_gets_its_share() -> None:

@@ -49,6 +49,11 @@ def test_an_emoji_may_begin_an_item() -> None:
     ]
 
 
+def test_speakers_in_a_line() -> None:
+    found = [piece.text for piece in read("— Oui ? — Non. -Si !", Splitting.LINES)]
+    assert found == ["— ", "Oui ?", " — ", "Non.", " ", "-Si !"]
+
+
 def test_lines_of_a_column_are_joined_and_others_are_not() -> None:
     found = [piece.text for piece in read(MAIL, Splitting.WRAPPED) if piece.translatable]
     assert found == [
