@@ -27,6 +27,8 @@ _JOINED = rf"{_ONE}(?:\u200d{_ONE})*"
 RUN = re.compile(rf"{_JOINED}(?:[ \u00a0\u202f]*{_JOINED})*")
 """Pictures, and no words between them."""
 _SPACES = " \u00a0\u202f"
+_NO_WORD = re.compile(r"\Z|\s|[.,;:!?…)\]}»”’%]")
+"""What may stand behind a word; anything else begins one, and would be a part of an address."""
 _FEELING = re.compile(
     r"[\u2639\u263a\U0001f600-\U0001f64f\U0001f910-\U0001f92f"  # faces and gestures
     r"\U0001f970-\U0001f97a\U0001fae0-\U0001fae8\U0001faf0-\U0001faf8"  # more of them
@@ -38,7 +40,7 @@ _NEXT_WORD = re.compile(rf"[{_SPACES}]+(?:[«“\"'¿¡(][{_SPACES}]?)?([^\W\d_]
 
 
 def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterator[Span]:
-    """Runs of pictures, each with the space before it unless a word follows at once, in order.
+    """Runs of pictures, each with the space before it unless something follows at once, in order.
 
     Not those that touch words on both sides, or that are in what is taken. A tag divides a run.
 
@@ -46,11 +48,11 @@ def pictures(text: str, taken: Sequence[Span], stops: frozenset[int]) -> Iterato
     """
     for match in RUN.finditer(text):
         whole = Span(*match.span())
-        parts_words = is_in_word(text, whole.end)
-        if parts_words and is_in_word(text, whole.start - 1):
+        if is_in_word(text, whole.end) and is_in_word(text, whole.start - 1):
             continue
+        is_behind = bool(_NO_WORD.match(text, whole.end))
         for part in divided(text, whole, stops):
-            run = part if parts_words else _with_space(text, part, stops)
+            run = _with_space(text, part, stops) if is_behind else part
             if not overlaps(run, taken):
                 yield run
 

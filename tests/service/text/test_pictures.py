@@ -45,6 +45,8 @@ def hidden(text: str, found: Passage) -> list[tuple[int, str]]:
         ("le😀 chat", "le chat", [(2, "😀")]),
         ("le😀chat", "le😀chat", []),
         ("猫😀猫", "猫猫", [(1, "😀")]),
+        ("voir http://a.fr 😀#oui", "voir http://a.fr #oui", [(17, "😀")]),
+        ("oui 😀(non 😀)", "oui (non)", [(4, "😀"), (8, " 😀")]),
         ("oui 👍🏽 👨\u200d👩\u200d👧 🇫🇷!", "oui!", [(3, " 👍🏽 👨\u200d👩\u200d👧 🇫🇷")]),
         ("1️⃣ un ©️ et ☑ deux", " un et deux", [(0, "1️⃣"), (3, " ©️"), (6, " ☑")]),
         ("Note ℹ️ le chat, ℹ", "Note le chat,", [(4, " ℹ️"), (13, " ℹ")]),
