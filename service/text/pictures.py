@@ -22,7 +22,9 @@ _BLOCKS = (
 )
 _BEHIND = r"[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 """Which of its forms is meant, keycaps, colours of skin, regions of flags."""
-_ONE = rf"(?:[{_BLOCKS}]|[^\w\s]\ufe0f|[0-9#*]\ufe0f?\u20e3){_BEHIND}*"
+_NAMED = r"(?<![\w/:])(?::(?:[a-z][a-z0-9_+-]{1,40}|[+-]1):)+(?![\w:])"
+"""As chats and Markdown write them: `:tada:`, `:+1:`."""
+_ONE = rf"(?:(?:[{_BLOCKS}]|[^\w\s]\ufe0f|[0-9#*]\ufe0f?\u20e3){_BEHIND}*|{_NAMED})"
 _JOINED = rf"{_ONE}(?:\u200d{_ONE})*"
 RUN = re.compile(rf"{_JOINED}(?:[ \u00a0\u202f]*{_JOINED})*")
 """Pictures, and no words between them."""

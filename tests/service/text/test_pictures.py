@@ -50,6 +50,9 @@ def hidden(text: str, found: Passage) -> list[tuple[int, str]]:
         ("oui 👍🏽 👨\u200d👩\u200d👧 🇫🇷!", "oui!", [(3, " 👍🏽 👨\u200d👩\u200d👧 🇫🇷")]),
         ("1️⃣ un ©️ et ☑ deux", " un et deux", [(0, "1️⃣"), (3, " ©️"), (6, " ☑")]),
         ("Note ℹ️ le chat, ℹ", "Note le chat,", [(4, " ℹ️"), (13, " ℹ")]),
+        ("Bravo :tada::+1: !", "Bravo !", [(5, " :tada::+1:")]),
+        (":white_check_mark: Fini", " Fini", [(0, ":white_check_mark:")]),
+        ("à 12:30:45, a::std::b, ici :non", "à 12:30:45, a::std::b, ici :non", []),
         ("10 € → 20 %, n° 1", "10 € → 20 %, n° 1", []),
     ],
 )
