@@ -249,6 +249,7 @@ def test_files_are_taken_if_the_service_takes_any(visit: Open, url: str) -> None
     page.set_input_files("#file", content)
     link = page.get_by_role("link", name="Download the translation of chat.txt")
     # Relative: behind a proxy the URL that the service tells may lead elsewhere.
+    link.wait_for()  # longer than expect() does, as the first document starts a process
     expect(link).to_have_attribute("href", re.compile("^download_file/[^/]+$"))
     with page.expect_download() as download:
         link.click()
