@@ -22,7 +22,7 @@ from service.domain import (
 from service.package.manifest import LanguagePair
 from service.sentence_options import TargetText, of_sentences, with_ids
 from service.text.document import document
-from service.text.hard_wrapping import without_markers
+from service.text.markers import without_markers
 from service.text.passage import Cut, Document, Sentence
 from service.text.placeholders import Span
 from service.text.protection import Protection

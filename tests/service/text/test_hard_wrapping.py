@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from service.domain import Format, Segment, Splitting
 from service.text.document import document
-from service.text.hard_wrapping import unwrapped, without_markers
+from service.text.hard_wrapping import unwrapped
+from service.text.markers import without_markers
 from service.text.passage import Sentence
 from service.text.protection import EVERYTHING
 from service.text.segmenter import segments, surrounded
