@@ -33,7 +33,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(lambda told: None if told 
 """Empty is none, as in what Compose passes on, and not the working directory."""
 
 
-_ORIGIN = re.compile(r"https?://[^/?#\s@]+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@]+")
 
 
 def _listed(value: str) -> list[str]:
@@ -329,7 +329,8 @@ class AccessSettings(_Group):
     cors_origins: str = Field(
         default="",
         description="Origins of web pages elsewhere that may use the service from a browser, "
-        "separated by commas, such as https://example.org; * allows all. Empty: none.",
+        "separated by commas, such as https://example.org or that of a browser's extension, "
+        "chrome-extension://ID; * allows all. Empty: none.",
     )
     usage_file: OptionalPath = Field(
         default=None,

@@ -24,6 +24,9 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 WITHOUT_BODY = ("GET", "DELETE")
 """Methods of requests that say what they want in their query."""
+PLAIN = "identity"
+"""Content-Encoding of a body that is not compressed; the limit of its size is for such bodies."""
+COMPRESSED = "Bodies with the Content-Encoding {} are not read; send them uncompressed."
 AT_ONCE_BYTES = 16_384
 """Of a form that is parsed in a few milliseconds; during that of a larger one others are served."""
 PARSED = "parsed_parameters"
@@ -106,15 +109,21 @@ async def read_body(request: Request, seconds: float) -> bytes:
     """The whole body.
 
     Raises:
+        HTTPException: 415, it is compressed.
         DeadlineExceeded, ClientClosedRequest, BodyTooLarge: it did not arrive.
     """
+    encoding = request.headers.get("content-encoding", "").strip() or PLAIN
     try:
         async with asyncio.timeout(seconds):
-            return await request.body()
+            body = await request.body()
     except TimeoutError:
         raise DeadlineExceeded(f"The body took longer than {seconds:g} seconds.") from None
     except ClientDisconnect:
         raise ClientClosedRequest("The client left while its body was read.") from None
+    if body and encoding.lower() != PLAIN:
+        # RFC 9110, 15.5.16: the header says that the encoding is what was wrong.
+        raise HTTPException(415, COMPRESSED.format(encoding), {"Accept-Encoding": PLAIN})
+    return body
 
 
 def content_type_of(request: Request) -> Message:

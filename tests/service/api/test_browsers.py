@@ -87,6 +87,17 @@ async def test_others_may_not(client: httpx.AsyncClient, origin: str) -> None:
     assert "Access-Control-Allow-Origin" not in reply.headers
 
 
+class TestExtensions:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings(access=AccessSettings(cors_origins="chrome-extension://abc, app://."))
+
+    @pytest.mark.parametrize("origin", ["chrome-extension://abc", "app://."])
+    async def test_may_be_named(self, client: httpx.AsyncClient, origin: str) -> None:
+        reply = await client.get("/languages", headers={"Origin": origin})
+        assert reply.headers["Access-Control-Allow-Origin"] == origin
+
+
 class TestAll:
     @pytest.fixture
     def settings(self) -> Settings:

@@ -86,6 +86,19 @@ async def test_every_error_status_has_an_example(client: httpx.AsyncClient) -> N
     assert "Retry-After" in responses["503"]["headers"]
 
 
+async def test_errors_that_a_body_may_cause_are_told_of_every_operation_with_one(
+    client: httpx.AsyncClient,
+) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    operations = [one for of_path in paths.values() for one in of_path.values()]
+    assert len(operations) > 30
+    for operation in operations:
+        responses = set(operation["responses"])
+        assert "422" not in responses  # what is invalid is 400
+        if "requestBody" in operation:
+            assert responses >= {"400", "413", "415", "504"}, operation["summary"]
+
+
 async def test_every_reference_is_there(client: httpx.AsyncClient) -> None:
     text = (await client.get("/openapi.json")).text
     found = re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', text)

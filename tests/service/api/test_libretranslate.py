@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import httpx
@@ -350,6 +351,25 @@ async def test_other_content_types(client: httpx.AsyncClient, content_type: str)
     reply = await client.post("/translate", content=b"a", headers={"Content-Type": content_type})
     assert reply.status_code == 415
     assert "supported" in reply.json()["error"] or "Content-Type" in reply.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/translate", "/v2/translate", "/translate_file"])
+async def test_compressed_bodies_are_refused_by_their_name(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    kind = "multipart/form-data; boundary=a" if path == "/translate_file" else "application/json"
+    headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+    reply = await client.post(path, content=gzip.compress(b"{}"), headers=headers)
+    assert reply.status_code == 415
+    assert "Content-Encoding gzip" in reply.text
+    assert reply.headers["Accept-Encoding"] == "identity"
+
+
+async def test_a_body_may_say_that_it_is_not_compressed(client: httpx.AsyncClient) -> None:
+    reply = await client.post(
+        "/translate", json=FR_EN | {"q": "a b"}, headers={"Content-Encoding": "identity"}
+    )
+    assert reply.json() == {"translatedText": "b a"}
 
 
 async def test_control_characters_do_not_break_anything(client: httpx.AsyncClient) -> None:

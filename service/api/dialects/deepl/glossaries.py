@@ -175,7 +175,7 @@ def add_to(routes: APIRouter) -> None:
     """Add the routes."""
     for route in _ROUTES:
         status = {"POST": 201, "DELETE": 204}.get(route.method, 200)
-        refused = (400, 413, 415) if route.takes or route.by_pair else ()
+        refused = (400, 413, 415, 504) if route.takes or route.by_pair else ()
         failed = () if route.method == "GET" else (507,)
         routes.add_api_route(
             route.path,

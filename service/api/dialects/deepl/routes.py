@@ -134,7 +134,7 @@ def _add_documents(routes: APIRouter) -> None:
         methods=["POST"],
         summary="Begin to translate a document",
         response_model=Document,
-        responses=DIALECT.documented(400, 403, 413, 415, 503),
+        responses=DIALECT.documented(400, 403, 413, 415, 503, 504),
         openapi_extra={"requestBody": upload_documentation()},
     )
     routes.add_api_route(
@@ -143,7 +143,7 @@ def _add_documents(routes: APIRouter) -> None:
         methods=["POST"],
         summary="How far a document has got",
         response_model=DocumentState,
-        responses=DIALECT.documented(400, 404, 413, 415),
+        responses=DIALECT.documented(400, 404, 413, 415, 504),
         openapi_extra={"requestBody": key_documentation()},
     )
     routes.add_api_route(
@@ -154,7 +154,7 @@ def _add_documents(routes: APIRouter) -> None:
         response_class=Response,
         responses={
             200: DOWNLOAD,
-            **DIALECT.documented(400, 404, 413, 415, 503),
+            **DIALECT.documented(400, 404, 413, 415, 503, 504),
         },
         openapi_extra={"requestBody": key_documentation()},
     )

@@ -114,7 +114,7 @@ def router(settings: Settings) -> APIRouter:
         methods=["POST"],
         summary="Detect the language of a text",
         response_model=list[Detection],
-        responses=DIALECT.documented(400, 403, 413, 415),
+        responses=DIALECT.documented(400, 403, 413, 415, 504),
         openapi_extra={"requestBody": detect_documentation()},
     )
     routes.add_api_route(
@@ -123,7 +123,7 @@ def router(settings: Settings) -> APIRouter:
         methods=["POST"],
         summary="Suggest a better translation",
         response_model=SuggestReply,
-        responses=DIALECT.documented(400, 403, 413, 415, 507),
+        responses=DIALECT.documented(400, 403, 413, 415, 504, 507),
         openapi_extra={"requestBody": suggest_documentation()},
     )
     # Some clients end every path with a slash, and do not follow redirects of a POST.
