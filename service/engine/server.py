@@ -115,8 +115,9 @@ class Server:
             self._channel.send(reply)
 
     def _cancel(self, request: Cancel) -> None:
-        if request.number in self._jobs:
-            self._jobs[request.number].result.cancel()
+        job = self._jobs.get(request.number)  # a worker may answer it, and so remove it, any moment
+        if job is not None:
+            job.result.cancel()
 
     def _answer(self, number: int, result: Future[tuple[Hypothesis, ...]]) -> None:
         job = self._jobs.pop(number)
