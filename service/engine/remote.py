@@ -135,7 +135,9 @@ class RemoteEngine:
         while (content := self._channel.receive()) is not None:
             reply = REPLY.validate_json(content)
             if isinstance(reply, Answer | Progress):
-                self.steps, self.rows, self._active = reply.steps, reply.rows, reply.active
+                self._active = reply.active
+                # A Progress is made before it is sent: an Answer may overtake it.
+                self.steps, self.rows = max(self.steps, reply.steps), max(self.rows, reply.rows)
             if isinstance(reply, Answer):
                 self._answer(reply)
             elif isinstance(reply, Loaded | Refused):

@@ -21,7 +21,7 @@ from service.decoding.search import Target, decode
 from service.domain import DecodingOptions, FinishReason, Hypothesis, Priority
 from service.engine.channel import Channel
 from service.engine.local import LocalEngine
-from service.engine.messages import REPLY, REQUEST, Answer, Sentence, Submit
+from service.engine.messages import REPLY, REQUEST, Answer, Progress, Sentence, Submit
 from service.engine.remote import RemoteEngine
 from service.engine.server import Server
 from service.errors import InvalidPackage, ModelFailure, ShuttingDown
@@ -132,6 +132,18 @@ def test_it_is_told_of_steps_before_anything_is_answered() -> None:
         assert not held.result.done()
         gate.set()
         assert held.result.result(SECONDS)
+
+
+def test_steps_never_go_back() -> None:
+    ours, theirs = map(Channel, socket.socketpair())
+    remote = RemoteEngine(ours)
+    theirs.send(Answer(0, (), "", steps=5, rows=20, active=1, waited=None, decoded=0.0))
+    theirs.send(Progress(steps=3, rows=12, active=2))  # made before the answer, sent behind it
+    until(lambda: remote._active == 2)
+    assert (remote.steps, remote.rows) == (5, 20)
+    remote.stop()
+    ours.close()
+    theirs.close()
 
 
 def test_an_engine_whose_thread_has_died_is_gone() -> None:
