@@ -208,4 +208,4 @@ class InvalidRecord(BulkError):
 
 
 class OtherWork(BulkError):
-    """What was begun has another input, model or other options."""
+    """What was begun has other texts, another model or other options."""

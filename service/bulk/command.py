@@ -77,7 +77,7 @@ async def _run(chosen: argparse.Namespace, settings: Settings) -> None:
     place = Place(field=chosen.field, into=chosen.into, column=chosen.column)
     records = formats.records(chosen.input, place)
     formats.require_same_kind(chosen.input, chosen.output)
-    count = records.count()  # now, as hours of work would be other work once the input is mended
+    count = records.count()  # which reads them all: now, rather than hours later
     begun = chosen.output.with_name(chosen.output.name + BEGUN)
     if chosen.restart:
         begun.unlink(missing_ok=True)
@@ -130,18 +130,16 @@ def _request(chosen: argparse.Namespace, settings: Settings) -> TranslationReque
 def _work(
     chosen: argparse.Namespace, settings: Settings, catalogue: Catalogue
 ) -> dict[str, object]:
-    """What decides the translations.
+    """What decides the translations, besides the texts.
 
     Raises:
         UnsupportedLanguage: no model translates them.
     """
-    status = chosen.input.stat()
     steps = catalogue.routes.find(chosen.source, chosen.target)
     asked = {
         name: getattr(chosen, name) for name in ("source", "target", "format", "field", "column")
     }
     return {
-        "input": [str(chosen.input.resolve()), status.st_size, status.st_mtime_ns],
         "models": [[step.model.fingerprint, step.model.variant] for step in steps],
         "decoding": settings.decoding.model_dump(),
         **asked,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from service.errors import OtherWork
 
+HOW_TO_GO_ON = "go on with what it was begun with, or give --restart to begin anew."
+
 
 class Finished:
-    """A JSON line for each translated record, behind one that says what the work is.
+    """A JSON line for each translated record, with a digest of its text, behind one that says what
+    the work is.
 
     A process that is killed leaves at most half a line, which is cut off when the next one goes on.
     """
@@ -47,19 +52,38 @@ class Finished:
     ) -> None:
         self._file.close()
 
-    def append(self, translations: Iterable[str]) -> None:
-        """Add the translations of the next records, and hand them to the operating system."""
-        lines = [_line(one) for one in translations]
+    def rest(self, texts: Iterator[str]) -> Iterator[str]:
+        """The texts of all records without those that are finished.
+
+        Raises:
+            OtherWork: one of these is another text now. What comes behind them may change.
+        """
+        for number, (digest, _) in enumerate(self._records(), 1):
+            text = next(texts, None)
+            if text is None or _digest(text) != digest:
+                raise OtherWork(f"{self.path} has another text as record {number}; {HOW_TO_GO_ON}")
+        return texts
+
+    def append(self, texts: Iterable[str], translations: Iterable[str]) -> None:
+        """Add the translations of the next texts, and hand them to the operating system."""
+        lines = [
+            _line([_digest(text), translation])
+            for text, translation in zip(texts, translations, strict=True)
+        ]
         self._file.write(b"".join(lines))
         self._file.flush()
         self.count += len(lines)
 
     def translations(self) -> Iterator[str]:
         """All of them so far."""
+        for _, translation in self._records():
+            yield translation
+
+    def _records(self) -> Iterator[tuple[str, str]]:
         with self.path.open("rb") as file:
-            next(file)
-            for line in file:
-                yield json.loads(line)
+            for line in islice(file, 1, None):
+                digest, translation = json.loads(line)
+                yield digest, translation
 
 
 def _complete(path: Path, head: bytes) -> tuple[int, int]:
@@ -70,13 +94,14 @@ def _complete(path: Path, head: bytes) -> tuple[int, int]:
             if not line.endswith(b"\n"):
                 break
             if length == 0 and line != head:
-                raise OtherWork(
-                    f"{path} was begun with another input, model or other options: repeat those, "
-                    "or give --restart to begin anew."
-                )
+                raise OtherWork(f"{path} was begun with another model or options; {HOW_TO_GO_ON}")
             length += len(line)
             count += 1
     return length, max(0, count - 1)
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8"), digest_size=8).hexdigest()
 
 
 def _line(value: object) -> bytes:

@@ -29,15 +29,16 @@ async def translate(
     """Translate what is not finished yet.
 
     Args:
-        texts: of all records; the finished ones are skipped.
+        texts: of all records; the finished ones are only compared.
         request: how; its own texts are not looked at.
         progress: is told how many more records are finished.
 
     Raises:
         InvalidRecord: a record has no translation; those before it are kept. Or as texts does.
+        OtherWork: a finished record has another text now.
         ServiceError: nothing can be translated any more.
     """
-    rest = islice(texts, finished.count, None)
+    rest = finished.rest(texts)
     chunks = iter(lambda: tuple(islice(rest, CHUNK)), ())
     window: deque[tuple[tuple[str, ...], asyncio.Task[list[TextTranslation]]]] = deque()
 
@@ -46,8 +47,8 @@ async def translate(
             work = translator.translate(replace(request, texts=chunk))
             window.append((chunk, asyncio.create_task(work)))
 
-    def keep(done: Sequence[TextTranslation]) -> None:
-        finished.append(one.text for one in done)
+    def keep(chunk: Sequence[str], done: Sequence[TextTranslation]) -> None:
+        finished.append(chunk, (one.text for one in done))
         progress(len(done))
 
     try:
@@ -55,11 +56,11 @@ async def translate(
         while window:
             chunk, task = window[0]
             try:
-                keep(await task)
+                keep(chunk, await task)
             except (InvalidRequest, ModelFailure):
                 for text in chunk:
                     work = _record(text, finished.count + 1, translator, request)
-                    keep(await work)
+                    keep((text,), await work)
             window.popleft()
             fill(1)
     finally:

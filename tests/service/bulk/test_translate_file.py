@@ -184,7 +184,7 @@ def test_a_killed_process_goes_on(tmp_path: Path, expected: list[str]) -> None:
     assert [one["text"] for one in found] == texts
     complete = before[: before.rfind(b"\n") + 1].splitlines()[1:]
     assert 0 < len(complete) < count
-    assert [json.loads(line) for line in complete] == [
+    assert [json.loads(line)[1] for line in complete] == [
         one["translation"] for one in found[: len(complete)]
     ]
 
@@ -241,6 +241,41 @@ def test_a_record_that_has_no_translation_is_told_by_its_number(
     assert len((tmp_path / "b.txt.part").read_bytes().splitlines()) == bad  # with one for the work
 
 
+def test_after_it_is_mended_the_same_command_goes_on(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    bad = run.CHUNK + 5
+    lines = [json.dumps({"text": f"<p>{n}{'<b>' * (n == bad)}</p>"}) for n in range(1, 2 * bad)]
+    source.write_text("\n".join(lines))
+    call = [str(source), str(target), *PAIR, "--format", "xml"]
+    assert command.main(call) == 1
+    begun = (tmp_path / "b.jsonl.part").read_bytes()
+    assert begun.count(b"\n") == bad
+    # Another key of a finished record is no matter of its translation, and more records may come.
+    source.write_text("\n".join(lines).replace("<b>", "").replace('{"', '{"id": 7, "', 1) + "\n{}")
+    assert command.main(call) == 1  # the last line has no text
+    assert (tmp_path / "b.jsonl.part").read_bytes() == begun
+    source.write_text(source.read_text().replace("\n{}", '\n{"text": "<p>0</p>"}'))
+    assert command.main(call) == 0
+    found = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [one["translation"] for one in found] == [one["text"] for one in found]  # numbers
+    assert len(found) == len(lines) + 1
+    assert found[0]["id"] == 7
+
+
+@pytest.mark.parametrize("texts", [["a", "c", "d"], ["a"]])
+def test_finished_records_may_not_change(
+    tmp_path: Path, texts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "a.txt"
+    call = [str(source), str(tmp_path / "b.txt"), *PAIR, "--format", "xml"]
+    source.write_text("a\nb\n<b>\n")
+    assert command.main(call) == 1
+    source.write_text("\n".join(texts))
+    assert command.main(call) == 1
+    assert "has another text as record 2; go on with" in capsys.readouterr().err
+    assert command.main([*call, "--restart"]) == 0
+
+
 def test_columns_of_parquet_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "a.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"n": [1], "text": ["a"]}), source)
@@ -265,7 +300,7 @@ def test_input_and_output_are_of_one_kind(
 def test_other_work_is_not_mixed_in(tmp_path: Path) -> None:
     path = tmp_path / "b.txt.part"
     with Finished(path, {"input": "a", "beam": 4}) as finished:
-        finished.append(["one", "zwei\n\u2028"])
+        finished.append(["un", "deux"], ["one", "zwei\n\u2028"])
     with Finished(path, {"beam": 4, "input": "a"}) as finished:
         assert finished.count == 2
         assert list(finished.translations()) == ["one", "zwei\n\u2028"]
@@ -277,7 +312,7 @@ def test_restart_forgets_what_was_begun(tmp_path: Path, expected: list[str]) -> 
     source, target = tmp_path / "a.txt", tmp_path / "b.txt"
     source.write_text("\n".join(TEXTS))
     with Finished(tmp_path / "b.txt.part", {"other": "work"}) as finished:
-        finished.append(["wrong"])
+        finished.append([TEXTS[0]], ["wrong"])
     call = [str(source), str(target), *PAIR]
     assert command.main(call) == 1
     assert command.main([*call, "--restart"]) == 0
