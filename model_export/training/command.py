@@ -1,4 +1,4 @@
-"""python -m model_export train transformer | lstm | curves"""
+"""python -m model_export train transformer | lstm | average | curves"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from rich.console import Console
 
+from model_export.training.average import Part, average
 from model_export.training.data import DataFile, positive
 from model_export.training.errors import TrainingError
 from model_export.training.lstm_settings import LstmRecipe
@@ -20,7 +21,7 @@ Commands = Any  # argparse's class of it is generic in typeshed only
 
 
 def add_recipes(commands: Commands) -> None:
-    """Add a subcommand for each recipe, and one that draws curves."""
+    """Add a subcommand for each recipe, and those for what runs have made."""
     transformer = commands.add_parser(
         "transformer",
         help="train a Transformer in Marian's architecture",
@@ -46,6 +47,18 @@ def add_recipes(commands: Commands) -> None:
     lstm.set_defaults(run=_lstm)
     _add_data(lstm)
     _add_settings(lstm, LstmRecipe)
+    average = commands.add_parser(
+        "average", help="write the mean of the weights of models from the same beginning"
+    )
+    average.set_defaults(run=_average)
+    average.add_argument(
+        "parts",
+        type=_argument(Part.parse),
+        nargs="+",
+        metavar="MODEL[=WEIGHT]",
+        help="directories that the transformer's recipe wrote: a run's model",
+    )
+    average.add_argument("--out", type=Path, required=True, help="directory to write")
     curves = commands.add_parser("curves", help="draw the curves of a run")
     curves.add_argument("directory", type=Path, help="the run's --out")
     curves.set_defaults(run=_curves)
@@ -128,6 +141,11 @@ def _lstm(options: argparse.Namespace, console: Console) -> None:
         settings={name: given[name] for name in LstmRecipe.model_fields if name in given},
     )
     lstm.train(options.out, lstm_run.find(request), console)
+
+
+def _average(options: argparse.Namespace, console: Console) -> None:
+    average(options.parts, options.out)
+    console.print(f"{options.out} is written.", markup=False, highlight=False)
 
 
 def _curves(options: argparse.Namespace, console: Console) -> None:
