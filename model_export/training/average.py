@@ -1,7 +1,7 @@
 """The mean of the weights of models that come from the same beginning: of a run and its branches.
 
-It translates better than each of them where they differ in what they were trained on last, as wide
-minima do (Izmailov et al. 2018, arXiv:1803.05407; Wortsman et al. 2022, arXiv:2203.05482).
+It often translates a little better than each of them (Izmailov et al. 2018, arXiv:1803.05407;
+Wortsman et al. 2022, arXiv:2203.05482), but need not: measure it.
 """
 
 from __future__ import annotations
