@@ -18,8 +18,7 @@ from model_export.vocabulary import (
     normalizer_of,
     words_of,
 )
-
-_NEVER_IN_TEXT = " "
+from service.text.tokenizer import NEVER_IN_TEXT
 
 
 def bpe_tokenizer(spm: Path, model: Any) -> Tokenizer:
@@ -35,13 +34,11 @@ def bpe_tokenizer(spm: Path, model: Any) -> Tokenizer:
     scores = {one.piece: one.score for one in model.pieces if one.type == normal}
     special = [one.piece for one in model.pieces if one.type != normal]
     ids = {
-        one.piece if one.type == normal else _NEVER_IN_TEXT + one.piece: number
+        one.piece if one.type == normal else NEVER_IN_TEXT + one.piece: number
         for number, one in enumerate(model.pieces)
     }
     unknown = model.pieces[model.trainer_spec.unk_id].piece
-    bpe = models.BPE(
-        ids, list(merges_of(scores)), unk_token=_NEVER_IN_TEXT + unknown, fuse_unk=True
-    )
+    bpe = models.BPE(ids, list(merges_of(scores)), unk_token=NEVER_IN_TEXT + unknown, fuse_unk=True)
     tokenizer = Tokenizer(bpe)
     tokenizer.normalizer = normalizer_of(model)
     tokenizer.pre_tokenizer = words_of(scores)

@@ -42,13 +42,12 @@ from tokenizers import (
 )
 
 from model_export.errors import UnsupportedCheckpoint
-from service.text.tokenizer import ORPHANS_FOLLOW
+from service.text.tokenizer import NEVER_IN_TEXT, ORPHANS_FOLLOW
 
 # protobuf makes the class at import time, where no type checker sees it.
 ModelProto: Any = sentencepiece_model_pb2.ModelProto  # type: ignore[attr-defined]
 
 _SPACE = "▁"
-_NEVER_IN_TEXT = " "
 _SPELT_BYTE = "<(?=0x[0-9A-F]{2}>)"
 """The beginning of a byte's name."""
 _NORMAL = ModelProto.SentencePiece.Type.NORMAL
@@ -100,7 +99,7 @@ def sentencepiece_tokenizer(
         raise UnsupportedCheckpoint(problems)
     pieces, as_bytes = _numbered_pieces(model, vocabulary, special, size), _bytes_of(model)
     if model.trainer_spec.model_type == model.trainer_spec.BPE:
-        in_text = [one for one, _ in pieces if _NEVER_IN_TEXT not in one and one not in as_bytes]
+        in_text = [one for one, _ in pieces if NEVER_IN_TEXT not in one and one not in as_bytes]
         tokenizer = Tokenizer(_bpe(pieces, in_text, vocabulary[unknown], bool(as_bytes)))
         tokenizer.pre_tokenizer = words_of(in_text)
     else:
@@ -198,10 +197,10 @@ def _numbered_pieces(
     as_bytes = _bytes_of(model)
     count = max(size, max(vocabulary.values()) + 1)
     # Two spaces: no piece of the vocabulary gets such a name.
-    pieces = [(2 * _NEVER_IN_TEXT + str(i), 0.0) for i in range(count)]
+    pieces = [(2 * NEVER_IN_TEXT + str(i), 0.0) for i in range(count)]
     for piece, number in vocabulary.items():
         matches = piece in scores or piece in as_bytes
-        name = piece if matches else _NEVER_IN_TEXT + piece
+        name = piece if matches else NEVER_IN_TEXT + piece
         pieces[number] = (name, scores.get(piece, 0.0))
     orphans = [(piece, score) for piece, score in scores.items() if piece not in vocabulary]
     return [*pieces, (ORPHANS_FOLLOW, 0.0), *orphans] if orphans else pieces
@@ -266,8 +265,8 @@ def decoder_for(special: Iterable[str], *, byte_fallback: bool = False) -> decod
     skipped = "|".join(_literal(token) for token in special)
     return decoders.Sequence(
         [
-            decoders.Replace(Regex(rf"\A{_NEVER_IN_TEXT}(?:{skipped}|{_NEVER_IN_TEXT}\d+)\z"), ""),
-            decoders.Replace(Regex(rf"\A{_NEVER_IN_TEXT}"), ""),
+            decoders.Replace(Regex(rf"\A{NEVER_IN_TEXT}(?:{skipped}|{NEVER_IN_TEXT}\d+)\z"), ""),
+            decoders.Replace(Regex(rf"\A{NEVER_IN_TEXT}"), ""),
             decoders.Replace(_SPACE, " "),
             *([decoders.ByteFallback()] if byte_fallback else []),
             decoders.Fuse(),

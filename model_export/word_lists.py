@@ -13,7 +13,7 @@ from typing import Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from service.text.tokenizer import LEFT_OUT
+from service.text.tokenizer import LEFT_OUT, NEVER_IN_TEXT
 
 Spelling = Literal["words", "characters", "marked words"]
 Standardization = Literal[
@@ -21,7 +21,6 @@ Standardization = Literal[
 ]
 
 _SPACE = "▁"
-_NEVER_IN_TEXT = " "
 _WORD_PREFIX = "  \0"
 """What no token begins with."""
 _PUNCTUATION = "".join(f"\\x{{{ord(sign):x}}}" for sign in "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'")
@@ -50,11 +49,11 @@ def tokenizer_of(
     special: tokens that text never matches, and that translations do not show. unknown: the one of
     them that stands for all other text; if None, that is left out.
     """
-    names = [_NEVER_IN_TEXT + token if token in special else token for token in tokens]
+    names = [NEVER_IN_TEXT + token if token in special else token for token in tokens]
     ids = {name: number for number, name in enumerate(names)}
     if unknown is None:
         ids[LEFT_OUT] = len(tokens)
-    unknown_name = LEFT_OUT if unknown is None else _NEVER_IN_TEXT + unknown
+    unknown_name = LEFT_OUT if unknown is None else NEVER_IN_TEXT + unknown
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=unknown_name))
     tokenizer.normalizer = normalizers.Sequence(
         [*_STANDARDIZATIONS[standardization], *_SPACES[spelling]]

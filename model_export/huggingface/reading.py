@@ -63,12 +63,13 @@ def assemble(
     tensors = Tensors.open(path)
     built = network(tensors)
     tensors.finish(ignored)
+    tokenizer = tokenizers.apart_from_text(parts.tokenizer)
     return Checkpoint(
         kind=parts.kind,
         family=parts.family,
         network=built,
-        source_tokenizer=parts.tokenizer,
-        target_tokenizer=parts.tokenizer,
+        source_tokenizer=tokenizer,
+        target_tokenizer=tokenizer,
         pairs=parts.spoken.pairs,
         sources=parts.spoken.sources,
         targets=parts.spoken.targets,

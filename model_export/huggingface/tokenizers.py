@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from model_export.errors import UnsupportedCheckpoint
 from model_export.huggingface.config import read_json
 from model_export.vocabulary import pieces_of
-from service.text.tokenizer import ORPHANS_FOLLOW
+from service.text.tokenizer import NEVER_IN_TEXT, ORPHANS_FOLLOW
 
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -81,6 +81,27 @@ def within(tokenizer: Tokenizer, vocabulary: int) -> Tokenizer:
     content["added_tokens"] = [one for one in added if one not in beyond]
     for one in beyond:
         names.pop(one["content"], None)
+    return Tokenizer.from_str(json.dumps(content))
+
+
+def apart_from_text(tokenizer: Tokenizer) -> Tokenizer:
+    """A tokenizer whose special tokens no text spells: a Unigram model's get names that begin
+    with a space, which is ▁ in texts (see model_export.vocabulary).
+
+    Such a model knows the pieces of its list alone, not which of them are special: "<s>old</s>"
+    would end a text in its middle.
+    """
+    content = json.loads(tokenizer.to_str())
+    special = [one for one in content["added_tokens"] if one["special"]]
+    if content["model"]["type"] != "Unigram" or not special:
+        return tokenizer
+    hidden = {one["content"] for one in special}
+    for one in special:
+        one["content"] = NEVER_IN_TEXT + one["content"]
+    content["model"]["vocab"] = [
+        (NEVER_IN_TEXT + name if name in hidden else name, score)
+        for name, score in content["model"]["vocab"]
+    ]
     return Tokenizer.from_str(json.dumps(content))
 
 

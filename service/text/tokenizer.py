@@ -21,7 +21,7 @@ LEFT_OUT = " left out"
 """A vocabulary entry that stands for text that the model has no token for, where the model has no
 unknown token either. It is not handed on."""
 _SPACE = "▁"
-_NEVER_IN_TEXT = " "
+NEVER_IN_TEXT = " "
 """What the names of tokens that text never matches begin with."""
 
 
@@ -202,7 +202,7 @@ class TokenizerFile:
 
     def id_of(self, token: str) -> int | None:
         """Id of a token, if it is one."""
-        for name in (token, _NEVER_IN_TEXT + token):
+        for name in (token, NEVER_IN_TEXT + token):
             number = self._tokenizer.token_to_id(name)
             if number is not None and self._known_before > number:
                 return int(number)
@@ -210,7 +210,7 @@ class TokenizerFile:
 
     def token_of(self, number: int) -> str:
         """The token of an id; empty where there is none."""
-        return (self._tokenizer.id_to_token(number) or "").removeprefix(_NEVER_IN_TEXT)
+        return (self._tokenizer.id_to_token(number) or "").removeprefix(NEVER_IN_TEXT)
 
     def decode_copying(self, ids: Sequence[int], copies: Sequence[str]) -> str:
         """As Tokenizer's."""

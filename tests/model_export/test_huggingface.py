@@ -144,3 +144,19 @@ def test_a_mask_that_the_model_has_no_room_for(copy: Copy, tell: Callable[[Path]
     (ids,) = tokenizer.encode(["Hello <mask>!"])
     assert max(ids) < found.limits.target_vocabulary
     assert tokenizer.decode([ids]) == ["Hello <mask>!"]
+
+
+@pytest.mark.parametrize("name", ["</s>", "<extra_id_3>"])
+def test_text_that_spells_a_special_token_is_text(copy: Copy, name: str) -> None:
+    source = copy(
+        "flan-t5"
+    )  # its tokenizer.json has a Unigram model, which finds every piece in text
+    found = sources.load(source).source_tokenizer
+    found.save(str(source / "source.json"))
+    tokenizer = Tokenizer.load(source / "source.json", source / "source.json")
+    number = tokenizer.target_id(name)
+    assert number is not None
+    (ids,) = tokenizer.encode([f"a {name} b{name}c"])
+    assert number not in ids[:-1]
+    assert ids[-1] == tokenizer.target_id("</s>")
+    assert tokenizer.decode([(*ids[:-2], number, *ids[-2:])]) == tokenizer.decode([ids])
