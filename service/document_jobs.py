@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 import structlog
 
@@ -111,7 +112,8 @@ class DocumentJobs:
 
     async def _run(self, job: DocumentJob, request: DocumentRequest) -> None:
         try:
-            self._store.keep(job.id, await self._translator.translate(request, job.progress))
+            keep = partial(self._store.keep, job.id)
+            await self._translator.translate(request, job.progress, keep)
         except ServiceError as error:
             job.error = str(error)
         except Exception as error:

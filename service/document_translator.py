@@ -36,6 +36,9 @@ DETECTED_CHARACTERS = 5_000
 LONGEST_NAME = 60
 _TAG = re.compile(r"<[^<>]*>")
 
+Keep = Callable[[TranslatedDocument], None]
+"""Puts a document where its client can fetch it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRequest:
@@ -49,6 +52,14 @@ class DocumentRequest:
     source: str
     """Empty: to be detected."""
     target: str
+
+    @property
+    def translated_name(self) -> str:
+        """What the translated file is called: letters that any file system takes, and language."""
+        stem = posixpath.splitext(posixpath.basename(self.name.replace("\\", "/")))[0]
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[:LONGEST_NAME] or "document"
+        language = re.sub(r"[^A-Za-z0-9-]+", "", self.target)
+        return f"{safe}_{language}{self.extension}"
 
 
 @dataclass(slots=True, eq=False)
@@ -132,19 +143,21 @@ class DocumentTranslator:
         if self._served().source_languages is None:
             raise InvalidRequest("The source language must be given: languages are not detected.")
 
-    async def translate(self, request: DocumentRequest, progress: Progress) -> TranslatedDocument:
+    async def translate(self, request: DocumentRequest, progress: Progress, keep: Keep) -> None:
         """Translate a document. Cancelling it frees what it holds.
+
+        keep: takes the translated document, which is paid for only then.
 
         Raises:
             QuotaExceeded: its key has too few characters left for all of it.
-            ServiceError: as check(), the reader and the translator.
+            ServiceError: as check(), the reader, the translator and keep.
         """
         self.check(request)
         deadline = time.monotonic() + self._settings.deadline_seconds
         with self._waits(progress), bill() as charge:
             try:
                 async with asyncio.timeout(self._settings.deadline_seconds), self._places:
-                    return await self._translated(request, progress, deadline, charge)
+                    keep(await self._translated(request, progress, deadline, charge))
             except TimeoutError:
                 raise DeadlineExceeded("The document took longer than it may.") from None
             except asyncio.CancelledError:
@@ -177,8 +190,8 @@ class DocumentTranslator:
         content = await self._reader.filled(
             request.extension, request.content, translations, request.target
         )
-        name, media_type = _name(request), MEDIA_TYPES[request.extension]
-        return TranslatedDocument(name, media_type, content)
+        media_type = MEDIA_TYPES[request.extension]
+        return TranslatedDocument(request.translated_name, media_type, content)
 
     def _work(self, progress: Progress, source: str, target: str) -> int:
         """Characters that are to be translated: none that are in the target language already."""
@@ -249,11 +262,3 @@ def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
         length += len(text)
     if part:
         yield part
-
-
-def _name(request: DocumentRequest) -> str:
-    """What the translated file is called: letters that any file system takes, and the language."""
-    stem = posixpath.splitext(posixpath.basename(request.name.replace("\\", "/")))[0]
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[:LONGEST_NAME] or "document"
-    language = re.sub(r"[^A-Za-z0-9-]+", "", request.target)
-    return f"{safe}_{language}{request.extension}"

@@ -354,12 +354,18 @@ class TestOfAKey:
         return 900
 
     @pytest.fixture
-    def settings(self, tmp_path: Path, quota: int, deadline_seconds: float) -> Settings:
+    def keep_mb(self) -> int:
+        return 64
+
+    @pytest.fixture
+    def settings(
+        self, tmp_path: Path, quota: int, deadline_seconds: float, keep_mb: int
+    ) -> Settings:
         keys = tmp_path / "keys"
         write(keys, [Key(name="one", sha256=digest("one"), characters_per_month=quota)])
         return Settings(
             access=AccessSettings(keys_file=keys, usage_file=tmp_path / "usage.sqlite"),
-            documents=DocumentSettings(deadline_seconds=deadline_seconds),
+            documents=DocumentSettings(deadline_seconds=deadline_seconds, keep_mb=keep_mb),
         )
 
     @pytest.fixture
@@ -399,6 +405,18 @@ class TestOfAKey:
     def test_its_deadline_passes(self, client: httpx.Client, engine: ReversingEngine) -> None:
         engine.hold()
         error(upload(client, "a.txt", self.TEXT), 504)
+        assert self.used(client) == 0
+
+    @pytest.mark.parametrize("keep_mb", [1])
+    def test_there_is_no_room_for_its_translation(
+        self, client: httpx.Client, translator: deepl.DeepLClient
+    ) -> None:
+        large = self.TEXT + b"\n" * (1 << 20)
+        assert "too large to be kept" in error(upload(client, "a.txt", large), 413)
+        with pytest.raises(deepl.DocumentTranslationException, match="too large to be kept"):
+            translator.translate_document(
+                large, io.BytesIO(), source_lang="FR", target_lang="DE", filename="a.txt"
+            )
         assert self.used(client) == 0
 
     def test_the_service_stops(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -52,10 +53,9 @@ async def translate_file(request: Request, service: ServiceDep) -> Response:
     service.documents.require_room()
     upload = await read_upload(request, service.settings.scheduling.deadline_seconds)
     asked = await asyncio.to_thread(_asked, upload)  # it may look into an archive
-    work = service.documents.translate(asked, Progress())
-    document = await while_connected(request, work)
-    key = f"{secrets.token_urlsafe(TOKEN_BYTES)}.{document.name}"
-    service.document_store.keep(key, document)
+    key = f"{secrets.token_urlsafe(TOKEN_BYTES)}.{asked.translated_name}"
+    keep = partial(service.document_store.keep, key)
+    await while_connected(request, service.documents.translate(asked, Progress(), keep))
     url = f"{str(request.base_url).rstrip('/')}{PATH}{key}"
     return JSONResponse({"translatedFileUrl": url})
 
